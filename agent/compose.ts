@@ -6,7 +6,7 @@ import { createHealthServer, type HealthServer } from './balancers/health-port/s
 import type { NodeState } from './balancers/health-port/answer.ts';
 import { createHealthBalancer } from './balancers/health-port/poll-only.ts';
 import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
-import type { Config, ProbeConfig } from './config/config.ts';
+import type { Config } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { createLastRuns, type LastRuns } from './engine/last-runs.ts';
 import type { Ports } from './engine/ports.ts';
@@ -15,10 +15,10 @@ import { createGateKeeper, createWarner } from './hooks/hooks.ts';
 import { parseAddress } from './haproxy/address.ts';
 import { createClient } from './haproxy/client.ts';
 import type { Journal } from './journal/journal.ts';
+import { PHASES, type PhaseTraits } from './lifecycle/model/phase.ts';
 import type { Policy } from './lifecycle/model/policy.ts';
 import { poolOf } from './pool-policy.ts';
-import { createProbe } from './probes/create.ts';
-import { createProber } from './probes/prober.ts';
+import { probedPort, probingOf } from './probing.ts';
 import { SOURCE_KINDS, type SourceKind } from './config/source-config.ts';
 import { type ConfiguredSource, createSources } from './sessions/create.ts';
 import type { HaproxyTarget } from './sessions/haproxy-target.ts';
@@ -86,7 +86,12 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
   });
   const othersInService = nodesInService(config.listen.control.path, clock);
   const policy = policyOf(config, parts, { stopper, starter, sources });
-  const probing = probingOf(config, world, (verdict) => engine.probed(verdict));
+  const place = (): PhaseTraits['place'] => PHASES[engine.status().phase].place;
+  const probing = probingOf(config, world, {
+    stopper,
+    place,
+    onVerdict: (verdict) => engine.probed(verdict),
+  });
   const engine: Engine = createEngine(policy, {
     clock,
     random: Math.random,
@@ -119,13 +124,6 @@ async function portsOf(
   return [...servers.flatMap(({ address }) => address?.port ?? []), ...probedPort(app.probe?.how)];
 }
 
-function probedPort(how: ProbeConfig['how'] | undefined): number[] {
-  if (how?.kind === 'tcp') return [how.port];
-  if (how?.kind !== 'http') return [];
-  const { port, protocol } = new URL(how.url);
-  return [port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)];
-}
-
 function hooksOf(config: Config, { clock, env }: World): Pick<Ports, 'gate' | 'warners'> {
   const ports = { clock, env, node: config.node };
   const { gate, warn } = config.drain;
@@ -142,14 +140,6 @@ export function targetsOf({ balancers }: Config, clock: Clock): HaproxyTarget[] 
     const { address, servers, tls } = balancer;
     return { client: createClient(address, parseAddress(address, 'config'), { clock, tls }), servers };
   });
-}
-
-function probingOf(config: Config, { clock, log }: World, onVerdict: Engine['probed']): Ports['probing'] {
-  const { probe: how } = config.app;
-  if (!how) return null;
-  const probe = createProbe(how, { clock, onWarning: (text) => log.warn(text) });
-  const { everyMs, timeoutMs, fall } = how;
-  return { probe, prober: createProber(how, probe, { clock }, onVerdict), everyMs, timeoutMs, fall };
 }
 
 /**

@@ -43,7 +43,7 @@ export function createEngineHost(first: Assembly, parts: EngineHostParts, world:
     const isSame = isDeepStrictEqual(old.config.app.probe, config.app.probe);
     const isIdle = operation === null && PHASES[phase].place === 'rotation';
     if (isSame && isIdle && health !== 'unknown')
-      fresh.engine.probed({ health, signedOut: null, startedAt: -1 });
+      fresh.engine.probed({ health, signedOut: null, startedAt: -1, reason: null });
     fresh.begin(asked);
     await parts.sockets.close('untaken');
   };

@@ -32,7 +32,9 @@ export interface Engine extends Service {
   /** Resolves once the record has shown what was under way: no operation can be answered before that. */
   readonly ready: Promise<void>;
   /** A verdict of the prober; `signedOut` null = unchanged. */
-  probed(verdict: Pick<Verdict, 'health' | 'startedAt'> & { readonly signedOut: boolean | null }): void;
+  probed(
+    verdict: Pick<Verdict, 'health' | 'startedAt' | 'reason'> & { readonly signedOut: boolean | null },
+  ): void;
   /** The supervised application has ended. */
   appGone(): void;
   /** A second signal: the operation that is under way forces at once. */
@@ -82,7 +84,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     unlock: (request) => unlock(ports.lock, request, signal),
     holders: createConnectionReport(ports, whyNot, signal),
     pool: createPoolReport(ports, policy.pool?.name ?? '', whyNot, signal),
-    probed: ({ health, signedOut, startedAt }) => post({ type: 'probed', health, signedOut, startedAt }),
+    probed: ({ health, signedOut, startedAt, reason }) =>
+      post({ type: 'probed', health, signedOut, startedAt, reason }),
     appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
     forceNow: () => post({ type: 'force-now' }),
     untilInSync: () => untilInSync(runner, policy, ports, signal),

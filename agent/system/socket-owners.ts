@@ -34,6 +34,27 @@ export async function listenersOn(port: number, signal: AbortSignal): Promise<Li
   return { kind: 'owned', owners: [...owners.values()] };
 }
 
+/**
+ * The first of these processes that has a listening socket of this port open; null = none, as far as /proc shows it. It costs
+ * little: no other process is looked at.
+ * @throws the system's error when the kernel's table cannot be read, or the signal's reason
+ */
+export async function listenerAmong(
+  pids: readonly number[],
+  port: number,
+  signal: AbortSignal,
+): Promise<SocketOwner | null> {
+  const { listeners } = await readPort(port, TABLES, signal);
+  for (const pid of pids) {
+    const startTime = startTimeOf(pid);
+    const sockets = await socketsOf(pid).catch(() => new Set<string>());
+    signal.throwIfAborted();
+    if (startTime !== null && [...listeners.keys()].some((inode) => sockets.has(inode)))
+      return { pid, startTime };
+  }
+  return null;
+}
+
 /** The processes that have sockets open, by the sockets' inodes. */
 export interface OwnerSearch {
   readonly byInode: ReadonlyMap<string, readonly SocketOwner[]>;

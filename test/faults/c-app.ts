@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { told } from '../support/rig.ts';
+import { until } from '../support/until.ts';
 import { compare, type Fault, type FaultSeen } from './fault.ts';
 import { pidOf, since } from './helpers.ts';
 import type { FaultStage } from './fault-stage.ts';
@@ -69,13 +70,15 @@ function lives(pid: number): boolean {
 
 async function portTaken(stage: FaultStage): Promise<FaultSeen> {
   const rig = await stage.rig({ termMs: 50 });
-  const agent = await rig.sidecar({ sections: { return: { timeout: '5s' } } });
+  const sections = { return: { timeout: '15s' }, log: { level: 'debug' } };
+  const agent = await rig.sidecar({ start: false, sections });
+  await until('the application is known', () => agent.log().includes('who answers the probe'));
   const stopped = await told(agent.cli('stop'));
-  const stranger = await stage.stub(() => undefined, rig.node.port);
+  const { pid } = await stage.stranger(rig.node.port);
   const { code, json } = await told(agent.cli('ready'));
-  const seen = { stopped: stopped.code, code, said: json.code, admin: await rig.admin() };
-  const figure = `${stranger.requests.length} probes went to the stranger`;
-  return compare(seen, { stopped: 0, code: 70, said: 'app-health', admin: 'MAINT' }, figure);
+  const isNamed = json.message?.includes(`process ${pid} (perl)`) === true;
+  const seen = { stopped: stopped.code, code, said: json.code, isNamed, admin: await rig.admin() };
+  return compare(seen, { stopped: 0, code: 70, said: 'app-health', isNamed: true, admin: 'MAINT' });
 }
 
 async function neverHealthyAgain(stage: FaultStage): Promise<FaultSeen> {
@@ -125,11 +128,11 @@ export const APP_FAULTS: readonly Fault[] = [
   {
     number: 40,
     title: 'another process on the application’s port at the return',
-    made: 'after the stop another process takes the port and answers nothing, as nc does; `ready`',
-    expected: '70 `app-health`, and the node stays in MAINT',
+    made: 'after the stop a program of another kind takes the port and answers the URL of the probe with 200; `ready`',
+    expected: '70 `app-health`, which names that process, and the node stays in MAINT',
     run: portTaken,
     corrected:
-      'there is no check of identity: a stranger that answers the very URL of the probe with 200 is taken for the application, since a supervisor may have started it (seen: `ready` ends with 0). A probe by `command` can tell them apart',
+      'the same program as the application, started by hand while no pid file or unit names another process, is taken for it; so is what has the port of a proxy, of a container, or of another machine. A probe by `command` can tell them apart',
   },
   {
     number: 41,

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { openRig, type Rig, type RigOptions } from '../support/rig.ts';
+import { startStranger, type Stranger } from '../support/stranger.ts';
 import { startStub, type StubServer } from '../support/stub-server.ts';
 import { makeTempDir } from '../support/tempdir.ts';
 
@@ -9,6 +10,8 @@ export interface FaultStage {
   rig(options?: RigOptions): Promise<Rig>;
   /** A small HTTP server; `at` = its port. */
   stub(answer: RequestListener, at?: number): Promise<StubServer>;
+  /** A program of another kind than the application, which answers each request at this port with 200. */
+  stranger(port: number): Promise<Stranger>;
   /** A directory of mode 0700. */
   directory(): Promise<string>;
   /** What else has to be taken away; the last one first. */
@@ -34,6 +37,11 @@ export function openStage(): OpenStage {
       const stub = await startStub(answer, at);
       onEnd(() => stub.stop());
       return stub;
+    },
+    async stranger(port) {
+      const stranger = await startStranger(port);
+      onEnd(() => stranger.end());
+      return stranger;
     },
     async directory() {
       const temp = await makeTempDir();

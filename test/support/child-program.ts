@@ -5,6 +5,7 @@ import { packageRoot } from './sample.ts';
 
 /** A child process that is asked by its IPC channel, one command at a time. */
 export interface ChildProgram<Command, Answer> {
+  readonly pid: number;
   ask(command: Command): Promise<Answer>;
   kill(): Promise<void>;
 }
@@ -29,6 +30,7 @@ export async function startChildProgram<Command extends object, Answer>(
   };
   await answer();
   return {
+    pid: child.pid ?? 0,
     ask(command) {
       const answered = answer();
       child.send(command);

@@ -53,6 +53,8 @@ type EventBody =
       /** null = unchanged. */
       readonly signedOut: boolean | null;
       readonly startedAt: number;
+      /** Why its latest probe was bad; null or absent = it was not, or it is not known. */
+      readonly reason?: string | null;
     }
   | { readonly type: 'persisted'; readonly save: number }
   | { readonly type: 'persist-failed'; readonly save: number; readonly error: string }

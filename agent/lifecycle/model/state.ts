@@ -37,6 +37,8 @@ export interface State {
   readonly lost: Readonly<Record<string, LostServers>>;
   readonly sources: Readonly<Record<string, SourceState>>;
   readonly health: Health;
+  /** Why it is down, by its latest probe then; null = it is not, or it is not known. */
+  readonly healthReason: string | null;
   /** Whether the application signs itself out, and whether an operation has followed that. */
   readonly signedOut: 'no' | 'unheard' | 'heard';
   readonly app: App;
@@ -176,6 +178,7 @@ export function initial(policy: Policy, at: number): State {
     balancers: Object.fromEntries(policy.balancers.map(({ name, servers }) => [name, notAsked(servers)])),
     sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
+    healthReason: null,
     signedOut: 'no',
     app: NO_APP,
     op: null,

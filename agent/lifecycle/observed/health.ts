@@ -10,7 +10,7 @@ import { allServersOf, emit, patch, type Draft } from '../step-draft.ts';
  */
 export function askAnew(draft: Draft): void {
   emit(draft, { type: 'reset-probe' });
-  patch(draft, { health: 'unknown' });
+  patch(draft, { health: 'unknown', healthReason: null });
 }
 
 /** By its probes; where there is no probe nothing is held against it. */

@@ -14,9 +14,9 @@ import type { LifeSigns, Proof } from '../model/observation.ts';
 /** Events about the application: its health, its end, its return. */
 
 /** A process answers, but it may not be ours; which process it is has to be proven again. */
-export function onProbed(draft: Draft, { health, signedOut }: EventOf<'probed'>): void {
+export function onProbed(draft: Draft, { health, signedOut, reason = null }: EventOf<'probed'>): void {
   const { app, health: before, sources } = draft.state;
-  patch(draft, { health });
+  patch(draft, { health, healthReason: health === 'down' ? reason : null });
   if (health === 'up' && before !== 'up')
     for (const [name, { error }] of Object.entries(sources))
       if (error !== null) emit(draft, { type: 'log', level: 'warn', text: `${name}: ${error}` });

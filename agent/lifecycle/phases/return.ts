@@ -90,7 +90,8 @@ export function warming(draft: Draft): void {
   if (state.op && draft.at >= state.op.deadline) {
     const left = app.start === 'intended' ? (unprovenEndReason(app) ?? answersAfterEnd(app)) : null;
     if (left !== null) return failWarming(draft, left, 'app-stop');
-    return failWarming(draft, 'it did not become healthy before the deadline');
+    const why = state.healthReason === null ? '' : ` (${state.healthReason})`;
+    return failWarming(draft, `it did not become healthy before the deadline${why}`);
   }
   if (app.start === 'intended') {
     if (isGoneByRecord(state) || checkUnprovenEnd(draft) === 'wait') return;

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SidecarsReport } from '../../fixtures/light-sidecars.ts';
 import { percentile, round, type Figure, type Row } from '../figures.ts';
 import { haproxiesToMeasure } from '../haproxies.ts';
-import { processorMs } from '../processor.ts';
-import { openScaleSite, type ScaleSite, type SocketKind } from './site.ts';
+import { processorMs, waitedForProcessorMs } from '../processor.ts';
+import { openScaleSite, type ScaleSite, type SidecarGroup, type SocketKind } from './site.ts';
 
 const SERVERS = 1_000;
 const SIDECARS = 200;
@@ -42,9 +42,10 @@ interface Interval {
   readonly failedUsers: number;
 }
 
-async function sharedBy(site: ScaleSite, kind: SocketKind, where: string): Promise<Figure[]> {
+async function sharedBy(site: ScaleSite, kind: SocketKind, where: string): Promise<Row[]> {
   const none = await watch(site);
   const sidecars = await site.sidecars(kind, SIDECARS);
+  const starved = starvationOf(site, sidecars);
   try {
     const reports = [await sidecars.ask({ beginWithin: BEGIN_WITHIN_MS })];
     const rest = await watch(site);
@@ -53,7 +54,7 @@ async function sharedBy(site: ScaleSite, kind: SocketKind, where: string): Promi
     const draining = await watch(site);
     reports.push(await sidecars.ask({ report: true }), await sidecars.ask({ undo: true }));
     return [
-      unanswered(where, reports),
+      ...unanswered(where, reports, starved()),
       ...atRest(where, { none, now: rest, limit: LIMITS[kind].rest }),
       cost(`${where}: the same, ${DRAINING} of them draining`, {
         none,
@@ -83,21 +84,53 @@ async function watch(site: ScaleSite): Promise<Interval> {
   return { percent, p50: percentile(ms, 0.5), p99: percentile(ms, 0.99), failedUsers: failed };
 }
 
-/** Refused connections, and those that had no answer in time. */
-function unanswered(where: string, reports: readonly SidecarsReport[]): Figure {
+/** How much of the time HAProxy, and the process of sidecars that was worst off, were ready to run and had no processor. */
+type Starved = Readonly<Record<'haproxy' | 'sidecars', number>>;
+
+/** Begins to measure; answers with the percents since then. */
+function starvationOf(site: ScaleSite, sidecars: SidecarGroup): () => Starved {
+  const pids = [site.haproxy.pid, ...sidecars.pids];
+  const [before, began] = [pids.map(waitedForProcessorMs), performance.now()];
+  return () => {
+    const ms = performance.now() - began;
+    const [haproxy = 0, ...others] = pids.map(
+      (pid, at) => ((waitedForProcessorMs(pid) - (before[at] ?? 0)) / ms) * 100,
+    );
+    return { haproxy, sidecars: Math.max(...others) };
+  };
+}
+
+/** From so many percent on it is this machine that does not answer in time: each of them shares two cores with all others. */
+const STARVED = 25;
+/** What HAProxy, or its machine, refuses; else a connection was made, and its answer did not come within two seconds. */
+const REFUSED = /connection refused|takes no more connections|no connection was made in time/;
+
+function unanswered(where: string, reports: readonly SidecarsReport[], starved: Starved): Row[] {
   const failed = reports.flatMap((report) => report.failed);
   const answered = reports.reduce((sum, report) => sum + report.answered, 0);
   const polls = reports.flatMap((report) => report.pollMs);
-  const times = [0.5, 0.99].map((share) => round(percentile(polls, share))).join(' and ');
-  const first = failed[0] === undefined ? '' : `; the first: ${failed[0]}`;
-  return {
-    name: `${where}: refused or unanswered`,
-    value: failed.length,
-    unit: 'calls',
-    limit: 0,
-    exact: true,
-    how: `${answered} answered; a poll took ${times} ms (p50, p99)${first}`,
+  const times =
+    polls.length === 0 ? 'no' : [0.5, 0.99].map((share) => round(percentile(polls, share))).join(' and ');
+  const busy = `HAProxy waited ${round(starved.haproxy)} % of the time for a processor, a process of sidecars up to ${round(starved.sidecars)} %`;
+  const row = (name: string, those: readonly string[], unit: string): Row => {
+    const first = those[0] === undefined ? '' : `; the first: ${those[0]}`;
+    const how = `${answered} answered; a poll took ${times} ms (p50, p99); ${busy}${first}`;
+    if (those.length > 0 && Math.max(starved.haproxy, starved.sidecars) > STARVED)
+      return { name, missing: `a quiet machine: ${those.length} of ${answered + failed.length}; ${busy}` };
+    return { name, value: those.length, unit, limit: 0, exact: true, how };
   };
+  return [
+    row(
+      `${where}: refused connections`,
+      failed.filter((text) => REFUSED.test(text)),
+      'calls',
+    ),
+    row(
+      `${where}: unanswered within 2 s`,
+      failed.filter((text) => !REFUSED.test(text)),
+      'calls',
+    ),
+  ];
 }
 
 interface Compared {
@@ -125,7 +158,7 @@ function atRest(where: string, compared: Compared): Figure[] {
   return [figure, many];
 }
 
-function noticed(where: string, none: Interval, now: Interval): Figure[] {
+function noticed(where: string, none: Interval, now: Interval): Row[] {
   const how = `${REQUESTS_PER_SECOND} requests a second: p50 ${round(now.p50)} ms, without sidecars ${round(none.p50)} ms; p99 ${round(now.p99)} and ${round(none.p99)} ms`;
   return [
     {

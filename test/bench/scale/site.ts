@@ -18,9 +18,17 @@ export type SocketKind = (typeof SOCKET_KINDS)[number];
 export interface ScaleSite {
   readonly haproxy: Haproxy;
   readonly users: ChildProgram<UsersCommand, UsersReport>;
-  /** Starts the process of `count` sidecars; they begin when they are asked to. */
-  sidecars(kind: SocketKind, count: number): Promise<ChildProgram<SidecarsCommand, SidecarsReport>>;
+  /** Starts the processes of `count` sidecars, not more than 25 in each; they begin when they are asked to. */
+  sidecars(kind: SocketKind, count: number): Promise<SidecarGroup>;
   close(): Promise<void>;
+}
+
+/** The sidecars of several processes. */
+export interface SidecarGroup {
+  /** What they report together. `drain` and `undo` are the first process's. */
+  ask(command: SidecarsCommand): Promise<SidecarsReport>;
+  readonly pids: readonly number[];
+  kill(): Promise<void>;
 }
 
 export interface ScaleOptions {
@@ -57,11 +65,7 @@ export async function openScaleSite(options: ScaleOptions): Promise<ScaleSite> {
     haproxy,
     users,
     sidecars: (kind, count) =>
-      startChildProgram('light-sidecars', [
-        addresses[kind],
-        String(count),
-        ...(kind === 'tls' ? [authority.ca, own.cert, own.key] : []),
-      ]),
+      startSidecars(addresses[kind], count, kind === 'tls' ? [authority.ca, own.cert, own.key] : []),
     async close() {
       await users.kill();
       await haproxy.stop();
@@ -97,6 +101,39 @@ async function startApp(): Promise<{ readonly port: number; close(): void }> {
     close() {
       server.close();
       server.closeAllConnections();
+    },
+  };
+}
+
+/** As many share one event loop, and what a process keeps of one HAProxy: a sidecar has both for itself. */
+const MOST_TOGETHER = 25;
+
+async function startSidecars(
+  address: string,
+  count: number,
+  certificates: readonly string[],
+): Promise<SidecarGroup> {
+  const groups: ChildProgram<SidecarsCommand, SidecarsReport>[] = [];
+  for (let from = 1; from <= count; from += MOST_TOGETHER) {
+    const size = Math.min(MOST_TOGETHER, count + 1 - from);
+    const words = [address, String(from), String(size), ...certificates];
+    groups.push(await startChildProgram('light-sidecars', words));
+  }
+  const [first] = groups;
+  return {
+    pids: groups.map(({ pid }) => pid),
+    async ask(command) {
+      const asked = 'drain' in command || 'undo' in command ? [first] : groups;
+      const reports = await Promise.all(asked.flatMap((one) => one?.ask(command) ?? []));
+      return {
+        ms: Math.max(...reports.map(({ ms }) => ms)),
+        answered: reports.reduce((sum, { answered }) => sum + answered, 0),
+        failed: reports.flatMap(({ failed }) => failed),
+        pollMs: reports.flatMap(({ pollMs }) => pollMs),
+      };
+    },
+    async kill() {
+      for (const one of groups) await one.kill();
     },
   };
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { access, readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { operate } from './engine/operate.ts';
@@ -27,8 +26,9 @@ import { createSources } from './sessions/create.ts';
 import { createStarter } from './app/command-starter.ts';
 import { createStopper } from './app/create.ts';
 import { createPidFileRecords } from './app/pid-file-record.ts';
-import { errnoOf, LastcallError, messageOf } from './system/error.ts';
+import { LastcallError } from './system/error.ts';
 import { bootId } from './system/process.ts';
+import { readLock, whyUnwritable } from './examine-rights.ts';
 import { drainOnTrial } from './trial-drain.ts';
 
 /**
@@ -59,13 +59,14 @@ export async function readExamination(
   const units = { clock: world.clock, searchPath: world.searchPath };
   const unit = unitOf(config);
   const file = haproxyFile === null ? null : await attempt(() => readFileOf(haproxyFile));
-  const [haproxies, sources, probe, app, sidecar, state, sidecarUnit, appUnit] = await Promise.all([
+  const [haproxies, sources, probe, app, sidecar, state, lock, sidecarUnit, appUnit] = await Promise.all([
     readHaproxies(config, world, signal),
     readSources(config, world, signal),
     readProbe(config, world, signal),
     readApp(config, world, signal),
     attemptSidecar(() => createClient(config.listen.control.path, world.clock).status(signal)),
     whyUnwritable(dirname(config.state)),
+    readLock(config, world, signal),
     attempt(() => readUnit(SIDECAR_UNIT, units, signal)),
     unit === null ? null : attempt(() => readUnit(unit, units, signal)),
   ]);
@@ -81,6 +82,7 @@ export async function readExamination(
     sidecarUnit,
     sidecar,
     state,
+    lock,
     file,
     ownChecks: await readOwnChecks(file, haproxies, { clock: world.clock, signal }),
     proxies: Object.keys(env).filter((name) => /^(https?|all)_proxy$/i.test(name) && env[name] !== ''),
@@ -205,7 +207,7 @@ const NO_JOURNAL: Journal = { load: async () => ({ kind: 'none' }), save: async 
 
 /**
  * A dry run in this process: every check of an operation, and nothing changed. Each HAProxy is only read, so that no level is
- * needed; what polls us does not poll this process, and is left out; the pool and its lock are not asked.
+ * needed; what polls us does not poll this process, and is left out; the pool and its lock are asked apart from it.
  * @param canStop a stop is tried, else a drain: a stop that cannot run would be refused before all else
  * @throws LastcallError as the operation is refused where it could not ask
  */
@@ -234,19 +236,6 @@ async function tryDrain(config: Config, canStop: boolean, world: World): Promise
     throw new LastcallError(code, message ?? `the dry run ended with ${code}`);
   } finally {
     await engine.close();
-  }
-}
-
-/** @returns why this user cannot write to a directory, or make it; null = it can */
-async function whyUnwritable(directory: string): Promise<string | null> {
-  try {
-    await stat(directory);
-    await access(directory, constants.W_OK | constants.X_OK);
-    return null;
-  } catch (error) {
-    const isRoot = dirname(directory) === directory;
-    if (errnoOf(error) === 'ENOENT' && !isRoot) return whyUnwritable(dirname(directory));
-    return messageOf(error);
   }
 }
 

@@ -27,6 +27,8 @@ export interface Examination {
   readonly sidecar: Readout<{ readonly phase: Phase }>;
   /** Why the state file cannot be written by this user; null = it can. */
   readonly state: string | null;
+  /** The lock of the pool has answered; null = none is configured. */
+  readonly lock: Readout<void> | null;
   /** The configuration file of HAProxy; null = none was given. */
   readonly file: Readout<HaproxyFile> | null;
   /** What HAProxy's own health check of that file got from our servers. */

@@ -38,7 +38,7 @@ function writeHead(draft: YamlWriter, { isRoot }: Facts, edits: number): void {
       : `${edits === 1 ? 'One place waits' : `${edits} places wait`} for you: search for EDIT.`,
   );
   draft.comment(
-    'Then: `lastcall check`, the sidecar (`lastcall run`; deploy/systemd), `lastcall drain --dry-run`. deploy/lastcall.yaml of the package has every key.',
+    'Then: `lastcall check`, `lastcall doctor`, the sidecar (`lastcall run`; deploy/systemd), `lastcall drain --dry-run`. deploy/lastcall.yaml of the package has every key.',
   );
   if (!isRoot)
     draft.comment(

@@ -26,6 +26,10 @@ function proxied({ proxies }: Examination): Sighting {
   return found(...proxies);
 }
 
+function unreadLock({ lock }: Examination): Sighting {
+  return lock === null || lock.ok ? CLEAR : found(lock.why);
+}
+
 function unguardedPool({ config }: Examination): Sighting {
   return config.pool !== null && config.lock === null
     ? found(`pool ${config.pool.name}, without \`lock\``)
@@ -39,6 +43,13 @@ export const SYSTEM_TRAPS: readonly Trap[] = [
     consequence: 'no operation can begin (73): its intent has to be on disk first',
     fix: 'let this user write to the directory of `state` (StateDirectory= of the unit makes it)',
     look: unwritableState,
+  },
+  {
+    id: 'lock-unread',
+    severity: 'breaks',
+    consequence: 'the lock of the pool cannot be asked: every drain is refused (75 locked)',
+    fix: 'let this user read and write it, or correct `lock` (deploy/etcd.md)',
+    look: unreadLock,
   },
   {
     id: 'no-lock',

@@ -1,57 +1,109 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ask } from '../support/haproxy.ts';
 import { packageRoot } from '../support/sample.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import type { Site, SiteNode } from '../support/site.ts';
 import { until } from '../support/until.ts';
-import { median, round, type Figure } from './figures.ts';
+import { median, round, type Figure, type Row } from './figures.ts';
+import { ANSIBLE, missingOf, playbook, runCommand } from './peers/peers.ts';
 
 const RUNS = 15;
 const LIMIT_MS = 100;
+/** So many times sooner than Ansible has lastcall to be. */
+const TIMES_SOONER = 30;
+/** Ansible takes some eight seconds for each. */
+const ANSIBLE_RUNS = 5;
+/** Ansible asks every five seconds unless it is given a `wait_interval`. */
+const ANSIBLE_INTERVAL_MS = 5000;
 const STOP_WATCH = join(packageRoot(), 'dist', 'test', 'fixtures', 'stop-watch.js');
 
-/** From the end of the last session to the application's SIGTERM, with `quiet: 0s`, by `lastcall stop`. */
-export async function latency(
-  site: Site,
-  node: SiteNode,
-  sidecar: Sidecar,
-  signal: AbortSignal,
-): Promise<Figure[]> {
-  const waits: number[] = [];
-  for (let run = 0; run < RUNS; run++) waits.push(await stopOnce(site, node, sidecar, signal));
-  return [
-    {
-      name: 'from the last session to the stop signal',
-      value: median(waits),
-      samples: waits,
-      unit: 'ms',
-      limit: LIMIT_MS,
-      how: `median of ${RUNS}, the slowest ${round(Math.max(...waits))} ms`,
-    },
-  ];
+/** The nodes that are stopped again and again, and what has to be known of them. */
+export interface StoppedNodes {
+  readonly site: Site;
+  /** Stopped by `lastcall stop` of this sidecar, with `quiet: 0s`. */
+  readonly ours: SiteNode;
+  readonly sidecar: Sidecar;
+  /** Stopped by Ansible. */
+  readonly theirs: SiteNode;
 }
 
-async function stopOnce(site: Site, node: SiteNode, sidecar: Sidecar, signal: AbortSignal): Promise<number> {
-  const app = await startStopWatch(node);
+/** From the end of the last session to the application's SIGTERM: by lastcall, and in turns with it by Ansible. */
+export async function latency(nodes: StoppedNodes, signal: AbortSignal): Promise<Row[]> {
+  const missing = missingOf(ANSIBLE);
+  const [waits, ansible]: [number[], number[]] = [[], []];
+  for (let run = 0; run < RUNS; run++) {
+    waits.push(await stopOnce(nodes, signal));
+    if (missing === null && run < ANSIBLE_RUNS) ansible.push(await stopByAnsible(nodes, signal));
+  }
+  const name = 'from the last session to the stop signal';
+  const slowest = round(Math.max(...waits));
+  const row: Figure = {
+    name,
+    value: median(waits),
+    unit: 'ms',
+    limit: LIMIT_MS,
+    samples: waits,
+    how: `median of ${RUNS}, the slowest ${slowest} ms`,
+  };
+  const beside = `${name}, beside Ansible`;
+  if (missing !== null) return [row, { name: beside, missing }];
+  const how = `medians of ${RUNS} and of ${ANSIBLE_RUNS}, in turns`;
+  const peer = { name: 'Ansible, its defaults', value: median(ansible), samples: ansible };
+  return [row, { ...row, kind: 'ratio', name: beside, limit: 1 / TIMES_SOONER, peer, how }];
+}
+
+async function stopOnce({ site, ours, sidecar }: StoppedNodes, signal: AbortSignal): Promise<number> {
+  const app = await startStopWatch(ours);
   try {
     await succeed(sidecar, ['ready', '--json'], signal);
-    const stopped = succeed(sidecar, ['stop', '--json', '--reason', 'bench'], signal);
-    await until(`${node.name} drains`, async () =>
-      (await site.statuses()).get(node.name)?.startsWith('DRAIN'),
-    );
+    const stop = (): Promise<void> => succeed(sidecar, ['stop', '--json', '--reason', 'bench'], signal);
     // Not always at the same moment between two polls.
-    await sleep(300 + Math.random() * 700);
-    const measured = once(app, 'message') as Promise<[{ readonly waitedMs: number }]>;
-    await fetch(`${node.url}/end`);
-    const [{ waitedMs }] = await measured;
-    await stopped;
-    return waitedMs;
+    return await waitedFor(site, ours, app, stop, 700);
   } finally {
     app.kill('SIGKILL');
   }
+}
+
+async function stopByAnsible({ site, theirs }: StoppedNodes, signal: AbortSignal): Promise<number> {
+  const app = await startStopWatch(theirs);
+  const { socket } = site.haproxy;
+  try {
+    await ask(socket, `set server app/${theirs.name} state ready`);
+    await until(`${theirs.name} is UP`, async () => (await site.statuses()).get(theirs.name) === 'UP');
+    const stop = (): Promise<void> => runCommand(playbook(theirs, socket, ['--tags', 'stop']), {}, signal);
+    return await waitedFor(site, theirs, app, stop, ANSIBLE_INTERVAL_MS);
+  } finally {
+    app.kill('SIGKILL');
+  }
+}
+
+/** Begins a stop, ends the last session at some moment of `withinMs`, and returns how long the application then waited for its SIGTERM, in ms. */
+async function waitedFor(
+  site: Site,
+  node: SiteNode,
+  app: ChildProcess,
+  stop: () => Promise<void>,
+  withinMs: number,
+): Promise<number> {
+  const session = get(`${site.url}/stay`, { headers: { cookie: `SRV=${node.name}` } });
+  const [answer] = (await once(session, 'response')) as [IncomingMessage];
+  answer.resume();
+  const stopped = stop();
+  await Promise.race([
+    stopped,
+    until(`${node.name} drains`, async () => (await site.statuses()).get(node.name)?.startsWith('DRAIN')),
+  ]);
+  await sleep(300 + Math.random() * withinMs);
+  const measured = once(app, 'message') as Promise<[{ readonly waitedMs: number }]>;
+  await fetch(`${node.url}/end`);
+  const [{ waitedMs }] = await measured;
+  await stopped;
+  return waitedMs;
 }
 
 /** The application that measures, in the node's place: its port, its pid file. */

@@ -1,3 +1,4 @@
+import { ask } from '../support/haproxy.ts';
 import { startSidecar } from '../support/sidecar.ts';
 import type { Site, SiteNode } from '../support/site.ts';
 import { agentCheck } from './agent-check.ts';
@@ -61,16 +62,19 @@ async function resting({ site, signal }: Bench): Promise<Row[]> {
   }
 }
 
-/** The first node's application makes room for one that measures, stopped and brought back again and again. */
-async function stopping({ site, signal }: Bench): Promise<Row[]> {
-  const where = await site();
-  const node = nodeOf(where, 0);
-  await node.kill();
-  const sidecar = await startSidecar(where, node, signal, { quiet: '0s', start: false });
+/** The applications of two nodes make room for ones that measure, stopped and brought back again and again. */
+async function stopping({ site: open, signal }: Bench): Promise<Row[]> {
+  const site = await open();
+  const [ours, theirs] = [nodeOf(site, 0), nodeOf(site, 2)];
+  for (const node of [ours, theirs]) await node.kill();
+  const sidecar = await startSidecar(site, ours, signal, { quiet: '0s', start: false });
   try {
-    return await latency(where, node, sidecar, signal);
+    return await latency({ site, ours, sidecar, theirs }, signal);
   } finally {
     await sidecar.stop();
+    await theirs.start();
+    await theirs.untilServing(signal);
+    await ask(site.haproxy.socket, `set server app/${theirs.name} state ready`);
   }
 }
 

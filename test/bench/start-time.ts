@@ -6,9 +6,12 @@ import { LASTCALL } from '../support/cli.ts';
 import { cellOf, converse, type Conversation } from '../support/haproxy.ts';
 import { sidecarConfig, type Sidecar } from '../support/sidecar.ts';
 import type { Site, SiteNode } from '../support/site.ts';
-import { median, type Figure } from './figures.ts';
+import { median, type Figure, type Row } from './figures.ts';
+import { ANSIBLE, ansibleDrain, missingOf } from './peers/peers.ts';
 
 const RUNS = 31;
+/** Ansible takes a second or two for each. */
+const ANSIBLE_RUNS = 7;
 const GIVE_UP_MS = 30_000;
 
 interface TimedCommand {
@@ -50,12 +53,13 @@ export async function startTime(site: Site, node: SiteNode, sidecar: Sidecar): P
   });
 }
 
-/** From the start of the command to DRAIN at HAProxy, against a Node program that sends the one command. */
-export async function timeToDrain(site: Site, node: SiteNode): Promise<Figure[]> {
+/** From the start of the command to DRAIN at HAProxy, against a Node program that sends the one command, and against Ansible. */
+export async function timeToDrain(site: Site, node: SiteNode): Promise<Row[]> {
   const name = `app/${node.name}`;
   const { socket } = site.haproxy;
   const send = `require('node:net').connect(${JSON.stringify(socket)}).end('set server ${name} state drain\\n').resume()`;
   const drain = [
+    process.execPath,
     LASTCALL,
     'drain',
     '--haproxy',
@@ -66,13 +70,16 @@ export async function timeToDrain(site: Site, node: SiteNode): Promise<Figure[]>
     '--quiet-for',
     '1h',
   ];
-  const bare: number[] = [];
-  const ours: number[] = [];
+  const missing = missingOf(ANSIBLE);
+  const [bare, ours, ansible]: [number[], number[], number[]] = [[], [], []];
   for (let run = 0; run < RUNS; run++) {
-    bare.push(await drained(site, name, ['-e', send]));
+    bare.push(await drained(site, name, [process.execPath, '-e', send]));
     ours.push(await drained(site, name, drain));
+    if (missing === null && run < ANSIBLE_RUNS)
+      ansible.push(await drained(site, name, ansibleDrain(node.name, socket)));
   }
   return [
+    ansibleRow(missing, ours, ansible),
     {
       name: 'command to DRAIN, direct',
       value: median(ours),
@@ -86,11 +93,31 @@ export async function timeToDrain(site: Site, node: SiteNode): Promise<Figure[]>
   ];
 }
 
+/** Not later than Ansible's one command. */
+function ansibleRow(missing: string | null, ours: readonly number[], ansible: readonly number[]): Row {
+  const name = 'command to DRAIN, direct, beside Ansible';
+  if (missing !== null) return { name, missing };
+  return {
+    kind: 'ratio',
+    name,
+    value: median(ours),
+    unit: 'ms',
+    limit: 1,
+    samples: ours,
+    peer: { name: 'Ansible, one command', value: median(ansible), samples: ansible },
+    how: `medians of ${ours.length} and of ${ansible.length}, in turns`,
+  };
+}
+
 /** Milliseconds until HAProxy shows DRAIN; READY again afterwards. */
-async function drained(site: Site, name: string, args: readonly string[]): Promise<number> {
+async function drained(
+  site: Site,
+  name: string,
+  [program = '', ...args]: readonly string[],
+): Promise<number> {
   const line = await converse(site.haproxy.socket);
   const began = performance.now();
-  const child = spawn(process.execPath, args, { stdio: 'ignore' });
+  const child = spawn(program, args, { stdio: 'ignore' });
   const ended = once(child, 'exit');
   try {
     while (!/^\S+,\S+,DRAIN/m.test(await statusLine(line, name)))

@@ -66,7 +66,7 @@ export const PEERS: readonly PeerProgram[] = [
   script('503 and a sleep', 'health-503.sh'),
   script('404 and a sleep', 'sign-out-404.sh'),
   script('DRAIN by socat and a sleep', 'socat-sleep.sh'),
-  { name: 'Ansible', needs: ANSIBLE, command: playbook },
+  { name: 'Ansible', needs: ANSIBLE, command: (node, { socket }) => playbook(node, socket) },
 ];
 
 /** The measure for lastcall's time: it counts users, and is right where nothing goes wrong. */
@@ -156,23 +156,40 @@ function script(name: string, file: string): PeerProgram {
   };
 }
 
-function playbook(node: SiteNode, place: PeerPlace): readonly [string, ...string[]] {
+/**
+ * The playbook for one node.
+ * @param socket HAProxy's Runtime API, as a path
+ * @param options of ansible-playbook, besides
+ */
+export function playbook(
+  node: SiteNode,
+  socket: string,
+  options: readonly string[] = [],
+): readonly [string, ...string[]] {
   const variables = {
     node: node.name,
     url: node.url,
     port: node.port,
     pid_file: node.pidFile,
     start: node.startCommand,
-    socket: place.socket,
+    socket,
   };
+  const local = ['--inventory', 'localhost,', '--connection', 'local'];
+  const file = join(FOLDER, 'ansible.yml');
+  return ['ansible-playbook', ...local, ...options, '--extra-vars', JSON.stringify(variables), file];
+}
+
+/** The one command by which Ansible puts a node into DRAIN. */
+export function ansibleDrain(host: string, socket: string): readonly [string, ...string[]] {
+  const options = { state: 'drain', backend: 'app', host, socket };
   return [
-    'ansible-playbook',
-    '--inventory',
-    'localhost,',
+    'ansible',
+    'localhost',
     '--connection',
     'local',
-    '--extra-vars',
-    JSON.stringify(variables),
-    join(FOLDER, 'ansible.yml'),
+    '--module-name',
+    'community.general.haproxy',
+    '--args',
+    JSON.stringify(options),
   ];
 }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import type { FullRateReport } from '../../fixtures/full-rate-users.ts';
 import { isFigure, passes, type Row } from '../figures.ts';
 import { missingOf, PEERS, REFERENCE } from '../peers/peers.ts';
 import { peerWay, playRound, type RoundResult } from './round.ts';
+import { fullRateRow } from './full-rate.ts';
 import { rowsOf } from './rolling.ts';
 
 const CROWD = { name: 'dense users', population: 9, thinkMs: 100, visitMs: 400, seed: 1 };
@@ -45,6 +47,15 @@ describe('the rows of a rolling restart', () => {
       name: 'rolling restart, dense users: lost sessions, beside Ansible',
       missing: 'Ansible is not here: apt-get install ansible',
     });
+  });
+});
+
+describe('the row at full rate', () => {
+  const report = (failed: number): FullRateReport => ({ requests: 1000, failed, seconds: 1, failures: [] });
+
+  test('passes with nothing failed, whatever the peer did, and fails for one request in one deploy', () => {
+    expect(failing([fullRateRow('deploy', [report(5)], [report(0)])])).toEqual([]);
+    expect(failing([fullRateRow('deploy', [report(5)], [report(0), report(1)])])).toEqual(['deploy']);
   });
 });
 

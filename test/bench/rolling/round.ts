@@ -51,8 +51,11 @@ export interface OpenedWay {
   close(): Promise<void>;
 }
 
-/** The application takes its time to start, as a servlet container, and an unused session expires, as everywhere. */
-const NODES: SiteOptions = { warmMs: 1500, idleMs: 5000 };
+/**
+ * The application takes its time to start, as a servlet container, and an unused session expires, as everywhere: late enough that
+ * a machine which stands still for some seconds costs no user the session (5 s were too few: every way lost some 140 sessions in a round).
+ */
+const NODES: SiteOptions = { warmMs: 1500, idleMs: 20_000 };
 const PAGE_MS = 100;
 /** Chosen once, by the length of a usual visit: a good guess, and some visits are longer. */
 const SLEEP_SECONDS = 20;

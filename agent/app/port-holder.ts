@@ -38,42 +38,15 @@ export interface PortHolder {
 export function createPortHolder(
   port: number,
   stopper: Pick<Stopper, 'check' | 'find'>,
-  { clock, log }: { readonly clock: Clock; readonly log: Pick<Log, 'debug'> },
+  ports: { readonly clock: Clock; readonly log: Pick<Log, 'debug'> },
 ): PortHolder {
   /** What listened there in service, by `familyOf`; empty = the application was not seen there. */
   const programs = new Set<string>();
   /** The one that was taken for the application last: it spares a look through all of /proc. */
   let last: SocketOwner | null = null;
 
-  const application = async (signal: AbortSignal): Promise<readonly ProcessIdentity[]> => {
-    const asked = stopper.find ? stopper.find(signal) : stopper.check(signal);
-    const found = await asked.catch(() => null);
-    signal.throwIfAborted();
-    return processesOf(found);
-  };
-  const holders = async (signal: AbortSignal): Promise<readonly SocketOwner[]> => {
-    const found = await listenersOn(port, signal).catch(() => null);
-    signal.throwIfAborted();
-    return found?.kind === 'owned' ? found.owners : [];
-  };
-  const holderAmong = async (pids: readonly number[], signal: AbortSignal): Promise<SocketOwner | null> => {
-    const found = await listenerAmong(pids, port, signal).catch(() => null);
-    signal.throwIfAborted();
-    return found;
-  };
-  /** What is not known within the time is null. */
-  const inTime = <T>(
-    ms: number,
-    signal: AbortSignal,
-    work: (own: AbortSignal) => Promise<T>,
-  ): Promise<T | null> =>
-    withDeadline(clock, ms, signal, () => tooSlow(port, ms), work).catch((error: unknown) => {
-      signal.throwIfAborted();
-      log.debug('the processes that listen were not found out', { port, error: messageOf(error) });
-      return null;
-    });
   const look = async (signal: AbortSignal): Promise<string | null> => {
-    const own = await application(signal);
+    const own = await applicationOf(stopper, signal);
     const isOurs = ({ pid }: SocketOwner): boolean => {
       const program = programOf(pid);
       return (
@@ -81,32 +54,63 @@ export function createPortHolder(
       );
     };
     const likely = [...own, ...(last === null ? [] : [last])].map(({ pid }) => pid);
-    const known = await holderAmong(likely, signal);
+    const known = await orNull(listenerAmong(likely, port, signal), signal);
     if (known !== null && isOurs(known)) return null;
-    const found = await holders(signal);
+    const found = await holdersOf(port, signal);
     last = found.find(isOurs) ?? null;
     const [first] = found;
     if (first === undefined || last !== null) return null;
     const who = `process ${first.pid} (${programOf(first.pid) ?? 'unknown'})`;
     return `port ${port} is held by ${who}, which is not the application (in service that was ${[...programs].join(', ')})`;
   };
+  const learn = async (signal: AbortSignal): Promise<void> => {
+    const own = await applicationOf(stopper, signal);
+    const found = await holdersOf(port, signal);
+    if (!found.some((one) => own.some(({ pid }) => isRelated(one.pid, pid)))) return;
+    for (const { pid } of found) programs.add(familyOf(programOf(pid) ?? ''));
+    const holders = found.map(({ pid }) => pid);
+    ports.log.debug('who answers the probe', { port, holders, programs: [...programs] });
+  };
+  /** What is not found out within the time is null. */
+  const inTime = <T>(
+    ms: number,
+    signal: AbortSignal,
+    work: (own: AbortSignal) => Promise<T>,
+  ): Promise<T | null> =>
+    withDeadline(ports.clock, ms, signal, () => tooSlow(port, ms), work).catch((error: unknown) => {
+      signal.throwIfAborted();
+      ports.log.debug('the processes that listen were not found out', { port, error: messageOf(error) });
+      return null;
+    });
   return {
     async learn() {
-      const own = await inTime(LEARN_MS, NEVER, application);
-      const found = await inTime(LEARN_MS, NEVER, holders);
-      const isSeen = found?.some((one) => own?.some(({ pid }) => isRelated(one.pid, pid)));
-      if (!found || !isSeen) return;
-      for (const { pid } of found) programs.add(familyOf(programOf(pid) ?? ''));
-      log.debug('who answers the probe', {
-        port,
-        holders: found.map(({ pid }) => pid),
-        programs: [...programs],
-      });
+      await inTime(LEARN_MS, NEVER, learn);
     },
     async strangerAt(signal) {
       return programs.size === 0 ? null : inTime(LOOK_MS, signal, look);
     },
   };
+}
+
+/** The processes that are the application; none where the stopper names none now. */
+async function applicationOf(
+  stopper: Pick<Stopper, 'check' | 'find'>,
+  signal: AbortSignal,
+): Promise<readonly ProcessIdentity[]> {
+  return processesOf(await orNull(stopper.find ? stopper.find(signal) : stopper.check(signal), signal));
+}
+
+/** All processes that listen there; none where /proc hides one. */
+async function holdersOf(port: number, signal: AbortSignal): Promise<readonly SocketOwner[]> {
+  const found = await orNull(listenersOn(port, signal), signal);
+  return found?.kind === 'owned' ? found.owners : [];
+}
+
+/** @throws the signal's reason */
+async function orNull<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  const found = await asked.catch(() => null);
+  signal.throwIfAborted();
+  return found;
 }
 
 function tooSlow(port: number, elapsedMs: number): LastcallError {

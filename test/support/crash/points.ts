@@ -1,0 +1,58 @@
+import type { VerbName } from './verbs.ts';
+
+/** The moments of a verb in which its sidecar is killed, counted from outside. */
+
+/** `half`: the new text is on disk, and has not the file's name. */
+export const MOMENTS = { write: ['before', 'half', 'after'], exchange: ['before', 'after'] } as const;
+export type What = keyof typeof MOMENTS;
+export type Moment = (typeof MOMENTS)[What][number];
+
+/** One kill -9. */
+export interface CrashPoint {
+  readonly verb: VerbName;
+  /** Of what passes between the sidecar and HAProxy, or of its writes to disk. */
+  readonly what: What;
+  /** Which one since the verb was asked for, from 1 on. */
+  readonly n: number;
+  /** Before HAProxy or the disk has it, or after that and before the sidecar knows. */
+  readonly moment: Moment;
+  /** HAProxy is reloaded in the same moment, and forgets every state. */
+  readonly reload: boolean;
+}
+
+/** How many of each a verb has. */
+export type Counts = Readonly<Record<What, number>>;
+
+/** Every point of a verb, without a reload and with one. */
+export function pointsOf(verb: VerbName, counts: Counts): CrashPoint[] {
+  const kinds = Object.keys(MOMENTS) as What[];
+  return [false, true].flatMap((reload) =>
+    kinds.flatMap((what) =>
+      Array.from({ length: counts[what] }, (_none, at) =>
+        MOMENTS[what].map((moment) => ({ verb, what, n: at + 1, moment, reload })),
+      ).flat(),
+    ),
+  );
+}
+
+/** Its name in a report, by which it is played alone: `stop write 3 half reload`. */
+export function nameOf({ verb, what, n, moment, reload }: CrashPoint): string {
+  return `${verb} ${what} ${n} ${moment}${reload ? ' reload' : ''}`;
+}
+
+/**
+ * The point of a name.
+ * @throws Error for a text that names none
+ */
+export function pointNamed(name: string): CrashPoint {
+  const [, verb, what, n, moment, reload] =
+    /^(\w+) (write|exchange) (\d+) (before|half|after)( reload)?$/.exec(name) ?? [];
+  if (verb === undefined) throw new Error(`no point of a crash: ${JSON.stringify(name)}`);
+  return {
+    verb: verb as VerbName,
+    what: what as What,
+    n: Number(n),
+    moment: moment as Moment,
+    reload: reload !== undefined,
+  };
+}

@@ -31,11 +31,11 @@ test.each(HAPROXIES)(
     const found = broughtOr(bring);
     if (found instanceof Missing) return skipped(found.message);
     process.env['PATH'] = `${found.dir}:${PATH}`;
-    const points =
-      LASTCALL_CRASH === undefined ? spread(await findPoints(), runs(RUNS)) : [pointNamed(LASTCALL_CRASH)];
+    const all = LASTCALL_CRASH === undefined ? await findPoints() : [pointNamed(LASTCALL_CRASH)];
+    const points = LASTCALL_CRASH === undefined ? spread(all, runs(RUNS)) : all;
     const say = (text: string): void => void process.stdout.write(`crash, HAProxy ${name}: ${text}\n`);
     const { broken, ...sums } = await playCrashes({ points, sites: SITES, onBroken: say });
-    say(`${found.version}: ${JSON.stringify(sums)}, ${broken.length} broken`);
+    say(`${found.version}: ${all.length} points, ${JSON.stringify(sums)}, ${broken.length} broken`);
     expect(broken).toEqual([]);
   },
 );

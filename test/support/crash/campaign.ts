@@ -9,7 +9,7 @@ import { VERB_NAMES, type VerbName } from './verbs.ts';
 
 /** Each phase is long enough to be met under load, and not longer. */
 const SITE = {
-  crowd: { population: 6, thinkMs: 60, stayMs: 300, pageMs: 10 },
+  crowd: { population: 6, thinkMs: 100, stayMs: 300, pageMs: 10 },
   site: { warmMs: 150, termMs: 150, checkInter: '200ms', idleMs: 10_000, slowstart: false },
   quiet: '200ms',
 } as const;
@@ -44,17 +44,17 @@ export interface CrashPlan {
 }
 
 /** Plays each verb once without a kill at a point, and @returns every point that it has. */
-export async function findPoints(): Promise<CrashPoint[]> {
-  const found = await Promise.all(
-    VERB_NAMES.map((verb) =>
-      atSite(async (place) => {
-        const { counts, broken } = await crashAt(place, await serving(place, verb), verb, null);
-        if (broken.length > 0) throw new Error(`${verb}, killed when it was over: ${broken.join('; ')}`);
-        return pointsOf(verb, counts);
-      }),
-    ),
-  );
-  return found.flat();
+export function findPoints(): Promise<CrashPoint[]> {
+  return atSite(async (place) => {
+    const points: CrashPoint[] = [];
+    for (const verb of VERB_NAMES) {
+      const { counts, broken, agent } = await crashAt(place, await serving(place, verb), verb, null);
+      if (broken.length > 0) throw new Error(`${verb}, killed when it was over: ${broken.join('; ')}`);
+      points.push(...pointsOf(verb, counts));
+      await agent.stop();
+    }
+    return points;
+  });
 }
 
 /** So many of the points, each verb's in turn, from the first on again where there are fewer. */
@@ -73,14 +73,13 @@ export async function playCrashes(plan: CrashPlan): Promise<CrashSums> {
     broken: [],
   };
   const queue = byVerb(plan.points);
+  const sites = Math.min(plan.sites, queue.length);
   const work = async (): Promise<void> => {
     while (queue.length > 0 && !isOver(plan, sums)) await atSite((place) => workAt(place, queue, plan, sums));
   };
   const began = performance.now();
-  await Promise.all(Array.from({ length: plan.sites }, work));
-  sums.seconds = Number(
-    (((performance.now() - began) / 1_000 / Math.max(1, sums.runs)) * plan.sites).toFixed(2),
-  );
+  await Promise.all(Array.from({ length: sites }, work));
+  sums.seconds = Number((((performance.now() - began) / 1_000 / Math.max(1, sums.runs)) * sites).toFixed(2));
   return sums;
 }
 

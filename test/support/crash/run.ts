@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Result } from '../../../agent/lifecycle/model/api.ts';
 import { errnoOf, isLastcallError, messageOf } from '../../../agent/system/error.ts';
 import type { CrowdedSite } from '../crowded-site.ts';
@@ -140,10 +140,12 @@ async function endOf(place: CrowdedSite, agent: Agent, verb: Verb, id: string): 
 async function reloadBeside({ site, node }: CrowdedSite, termsBefore: number): Promise<boolean> {
   // A signal that was sent is written down before the second answer.
   for (let asked = 0; asked < 2; asked++) await node.sessions();
-  const terms = (await node.terms()).length;
-  if (terms > termsBefore) await until('it has ended', async () => (await node.sessions()) === null);
+  const terms = (await node.terms()).slice(termsBefore);
+  await until('each process that had its SIGTERM has ended', () =>
+    terms.every(({ pid }) => !existsSync(`/proc/${pid}`)),
+  );
   await site.haproxy.reload(false);
-  return terms === termsBefore && (await node.terms()).length > terms;
+  return terms.length === 0 && (await node.terms()).length > termsBefore;
 }
 
 async function endsWell(agent: Agent, body: Verb['body']): Promise<void> {

@@ -108,6 +108,7 @@ export async function startSidecar(
     stream.setEncoding('utf8').on('data', (chunk: string) => (log += chunk));
   }
   const ended = once(child, 'exit');
+  child.once('exit', (code, signal) => void (log += `(ended: ${code ?? signal})\n`));
   const failed = ended.then(([code]) =>
     Promise.reject(new Error(`lastcall run ended (${String(code)}): ${log}`)),
   );

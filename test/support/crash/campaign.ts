@@ -1,7 +1,8 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { messageOf } from '../../../agent/system/error.ts';
 import { type CrowdedSite, openCrowdedSite } from '../crowded-site.ts';
 import type { Agent } from '../rig.ts';
-import { type CrashPoint, nameOf, pointsOf } from './points.ts';
+import { type Counts, type CrashPoint, nameOf, pointsOf } from './points.ts';
 import { crashAt, startMortal } from './run.ts';
 import { VERB_NAMES, type VerbName } from './verbs.ts';
 
@@ -21,6 +22,8 @@ export interface CrashSums {
   /** Those killed before anything of the operation was on disk. */
   unbegun: number;
   reloads: number;
+  /** Runs that were played once more: this process had stood still, and the recorder in it with it. */
+  again: number;
   /** Users let in by a reload that forgets everything while the application had its SIGTERM. */
   late: number;
   failed: number;
@@ -31,30 +34,43 @@ export interface CrashSums {
 }
 
 /** What is played. */
-export interface CrashPlan {
+export interface CrashOrder {
   readonly points: readonly CrashPoint[];
   /** Sites beside each other. */
   readonly sites: number;
   /** Another lastcall.mjs to try. */
   readonly program?: string;
   /** Called for each point that broke a promise, at once. */
-  onBroken(line: string): void;
+  onBroken(line: string, point: CrashPoint): void;
   /** No other point is begun once one has broken a promise. */
   readonly untilBroken?: boolean;
 }
+
+interface CrashPlan extends CrashOrder {
+  readonly again: CrashPoint[];
+}
+
+/** So often what a busy machine may have spoilt is played once more. */
+const MOST_AGAIN = 3;
 
 /** Plays each verb once without a kill at a point, and @returns every point that it has. */
 export function findPoints(): Promise<CrashPoint[]> {
   return atSite(async (place) => {
     const points: CrashPoint[] = [];
-    for (const verb of VERB_NAMES) {
-      const { counts, broken, agent } = await crashAt(place, await serving(place, verb), verb, null);
-      if (broken.length > 0) throw new Error(`${verb}, killed when it was over: ${broken.join('; ')}`);
-      points.push(...pointsOf(verb, counts));
-      await agent.stop();
-    }
+    for (const verb of VERB_NAMES) points.push(...pointsOf(verb, await countsOf(place, verb)));
     return points;
   });
+}
+
+
+async function countsOf(place: CrowdedSite, verb: VerbName): Promise<Counts> {
+  for (let round = 0; ; round++) {
+    const { counts, grave, broken, agent } = await crashAt(place, await serving(place, verb), verb, null);
+    await agent.stop();
+    const all = [...grave, ...broken];
+    if (all.length === 0) return counts;
+    if (round === MOST_AGAIN) throw new Error(`${verb}, killed when it was over: ${all.join('; ')}`);
+  }
 }
 
 /** So many of the points, each verb's in turn, from the first on again where there are fewer. */
@@ -67,9 +83,11 @@ export function spread(points: readonly CrashPoint[], count: number): CrashPoint
   return chosen.flatMap((point) => point ?? []);
 }
 
-export async function playCrashes(plan: CrashPlan): Promise<CrashSums> {
+/** Plays the points, and those once more that the machine was too busy for. */
+export async function playCrashes(asked: CrashOrder): Promise<CrashSums> {
+  const plan: CrashPlan = { ...asked, again: [] };
   const sums: CrashSums = {
-    ...{ runs: 0, after: 0, unbegun: 0, reloads: 0, late: 0, failed: 0, lost: 0, seconds: 0 },
+    ...{ runs: 0, after: 0, unbegun: 0, again: 0, reloads: 0, late: 0, failed: 0, lost: 0, seconds: 0 },
     broken: [],
   };
   const queue = byVerb(plan.points);
@@ -78,7 +96,11 @@ export async function playCrashes(plan: CrashPlan): Promise<CrashSums> {
     while (queue.length > 0 && !isOver(plan, sums)) await atSite((place) => workAt(place, queue, plan, sums));
   };
   const began = performance.now();
-  await Promise.all(Array.from({ length: sites }, work));
+  for (let round = 0; round <= MOST_AGAIN; round++) {
+    queue.push(...plan.again.splice(0));
+    await Promise.all(Array.from({ length: sites }, work));
+  }
+  for (const point of plan.again) sums.broken.push(`${nameOf(point)}: this machine is too busy to judge it`);
   sums.seconds = Number((((performance.now() - began) / 1_000 / Math.max(1, sums.runs)) * sites).toFixed(2));
   return sums;
 }
@@ -112,7 +134,10 @@ async function workAt(
   }
 }
 
-/** @returns the sidecar that goes on; null where a promise was broken */
+/** Longer than this process may stand still, in milliseconds: HAProxy, which answers through it, then seems to hang. */
+const STANDSTILL_MS = 100;
+
+/** @returns the sidecar that goes on; null where a promise was broken, or the point is to be played once more */
 async function playOne(
   place: CrowdedSite,
   agent: Agent,
@@ -120,29 +145,53 @@ async function playOne(
   plan: CrashPlan,
   sums: CrashSums,
 ): Promise<Agent | null> {
+  const loop = monitorEventLoopDelay({ resolution: 10 });
+  loop.enable();
+  const { next, grave, slight } = await judged(place, agent, point, plan, sums);
+  loop.disable();
   sums.runs += 1;
   if (point.reload) sums.reloads += 1;
-  const broken: string[] = [];
-  let next: Agent | null = null;
+  const broken = [...grave, ...slight];
+  if (broken.length === 0) return next;
+  const standstill = Math.round(loop.max / 1e6);
+  const line = `${nameOf(point)}: ${broken.join('; ')} (this process stood still for ${standstill} ms)`;
+  plan.onBroken(line, point);
+  if (grave.length > 0 || standstill < STANDSTILL_MS) sums.broken.push(line);
+  else {
+    sums.again += 1;
+    plan.again.push(point);
+  }
+  return null;
+}
+
+interface Judged {
+  readonly next: Agent | null;
+  /** What no load of the machine may cause. */
+  readonly grave: readonly string[];
+  readonly slight: readonly string[];
+}
+
+async function judged(
+  place: CrowdedSite,
+  agent: Agent,
+  point: CrashPoint,
+  plan: CrashPlan,
+  sums: CrashSums,
+): Promise<Judged> {
+  const grave: string[] = [];
   try {
     const seen = await place.during(() => crashAt(place, agent, point.verb, point, plan.program));
-    next = seen.agent;
-    broken.push(...seen.broken);
     if (!seen.isMet) sums.after += 1;
     if (!seen.isBegun) sums.unbegun += 1;
     if (seen.isLate) sums.late += 1;
     sums.failed += seen.failed;
     if (!seen.isLate) sums.lost += seen.lost;
-    if (seen.failed > 0) broken.push(`${seen.failed} failed requests: ${seen.failures.join(', ')}`);
-    if (seen.lost > 0 && !seen.isLate) broken.push(`${seen.lost} sessions were lost`);
+    if (seen.failed > 0) grave.push(`${seen.failed} failed requests: ${seen.failures.join(', ')}`);
+    if (seen.lost > 0 && !seen.isLate) grave.push(`${seen.lost} sessions were lost`);
+    return { next: seen.agent, grave: [...grave, ...seen.grave], slight: seen.broken };
   } catch (error) {
-    broken.push(messageOf(error));
+    return { next: null, grave, slight: [messageOf(error)] };
   }
-  if (broken.length === 0) return next;
-  const line = `${nameOf(point)}: ${broken.join('; ')}`;
-  sums.broken.push(line);
-  plan.onBroken(line);
-  return null;
 }
 
 async function serving(place: CrowdedSite, verb: VerbName, program?: string): Promise<Agent> {

@@ -11,7 +11,9 @@ import { type Verb, VERBS, type VerbName, wayBack } from './verbs.ts';
 
 /** One crash and what came of it. */
 export interface Crashed {
-  /** What is not as promised; empty = all is. */
+  /** What is not as promised, and no load of the machine may cause. */
+  readonly grave: readonly string[];
+  /** What is not as promised besides. */
   readonly broken: readonly string[];
   /** False where the operation was over before its point came: the sidecar was killed then. */
   readonly isMet: boolean;
@@ -66,14 +68,16 @@ export async function crashAt(
   const terms = (await node.terms()).slice(termsBefore);
   const stops = new Set(terms.map(({ pid }) => pid)).size;
   const wanted = id === null ? 0 : verb.stops;
-  if (stops !== wanted) broken.push(`${stops} processes of the application were stopped, not ${wanted}`);
+  const grave: string[] = [];
+  if (stops < wanted) broken.push(`no process of the application was stopped`);
+  if (stops > wanted) grave.push(`${stops} processes of the application were stopped, not ${wanted}`);
   const within = terms.reduce((sum, { active }) => sum + active, 0);
-  if (within > 0 && !isLate) broken.push(`${within} sessions lived in the application when it was stopped`);
+  if (within > 0 && !isLate) grave.push(`${within} sessions lived in the application when it was stopped`);
   const { phase, hold } = await agent.client.status(patience());
   const back = wayBack(phase, hold !== null);
   if (back !== null) await endsWell(agent, back);
   await until('app1 is in service again', async () => /^UP/.test((await site.statuses()).get('app1') ?? ''));
-  return { broken, isMet: asked.isKilled, isBegun: id !== null, isLate, counts, agent };
+  return { grave, broken, isMet: asked.isKilled, isBegun: id !== null, isLate, counts, agent };
 }
 
 interface Asked {

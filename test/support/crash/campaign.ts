@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { messageOf } from '../../../agent/system/error.ts';
+import { allEnded } from '../all-ended.ts';
 import { type CrowdedSite, openCrowdedSite } from '../crowded-site.ts';
 import type { Agent } from '../rig.ts';
 import { type Counts, type CrashPoint, nameOf, pointsOf } from './points.ts';
@@ -62,7 +63,6 @@ export function findPoints(): Promise<CrashPoint[]> {
   });
 }
 
-
 async function countsOf(place: CrowdedSite, verb: VerbName): Promise<Counts> {
   for (let round = 0; ; round++) {
     const { counts, grave, broken, agent } = await crashAt(place, await serving(place, verb), verb, null);
@@ -98,7 +98,7 @@ export async function playCrashes(asked: CrashOrder): Promise<CrashSums> {
   const began = performance.now();
   for (let round = 0; round <= MOST_AGAIN; round++) {
     queue.push(...plan.again.splice(0));
-    await Promise.all(Array.from({ length: sites }, work));
+    await allEnded(Array.from({ length: sites }, work));
   }
   for (const point of plan.again) sums.broken.push(`${nameOf(point)}: this machine is too busy to judge it`);
   sums.seconds = Number((((performance.now() - began) / 1_000 / Math.max(1, sums.runs)) * sites).toFixed(2));

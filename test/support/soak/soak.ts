@@ -12,11 +12,12 @@ export interface Soaked {
   /** What did not end as it should. */
   readonly broken: readonly string[];
   readonly growth: Readonly<Record<Measure, Growth>>;
+  readonly sizes: readonly Size[];
 }
 
 const SAMPLES = 40;
-/** What V8 compiles and the caches hold comes in the first cycles: they are not judged. */
-const WARM = 0.1;
+/** What V8 compiles and what histories hold comes in the first cycles: they are not judged, nor ever more than half. */
+const WARM_CYCLES = 300;
 
 /**
  * One node of its own with its HAProxy.
@@ -57,7 +58,7 @@ async function play(
   const faults: Record<string, number> = {};
   const broken: string[] = [];
   const sizes: Size[] = [];
-  const from = Math.round(cycles * WARM);
+  const from = Math.min(WARM_CYCLES, Math.round(cycles / 2));
   const every = Math.max(1, Math.floor((cycles - from) / SAMPLES));
   for (let cycle = 1; cycle <= cycles; cycle++) {
     const fault = SOAK_FAULTS.find((one) => cycle % one.every === 0);
@@ -72,5 +73,5 @@ async function play(
     sizes.push(await measure(cycle));
   }
   const growth = Object.fromEntries(MEASURES.map((one) => [one, growthOf(sizes, one)]));
-  return { cycles, faults, broken, growth: growth as Soaked['growth'] };
+  return { cycles, faults, broken, growth: growth as Soaked['growth'], sizes };
 }

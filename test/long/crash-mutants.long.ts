@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { rm } from 'node:fs/promises';
-import { findPoints, playCrashes } from '../support/crash/campaign.ts';
-import type { CrashPoint } from '../support/crash/points.ts';
+import { playCrashes } from '../support/crash/campaign.ts';
+import { allPoints, type CrashPoint } from '../support/crash/points.ts';
 import { mutated, programOf } from '../support/mutants/mutant.ts';
 import { MUTANTS } from '../support/mutants/table.ts';
 import { packageRoot } from '../support/sample.ts';
@@ -20,13 +20,10 @@ const FAULTS: Readonly<Record<string, Choice>> = {
   'a word that a reload has forgotten is not said again': ({ verb, reload }) => verb === 'hold' && reload,
 };
 
-let points: Promise<CrashPoint[]> | null = null;
-
 test.each(Object.entries(FAULTS))('%s: the campaign finds it', async (name, isOne) => {
   const mutant = MUTANTS.find((one) => one.name === name);
   if (mutant === undefined) throw new Error(`no mutant is called ${name}`);
-  points ??= findPoints();
-  const chosen = (await points).filter(isOne);
+  const chosen = allPoints().filter(isOne);
   const copy = await mutated(packageRoot(), mutant);
   try {
     const program = await programOf(copy, packageRoot());

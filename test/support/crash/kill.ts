@@ -1,12 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../../../agent/system/error.ts';
 import type { CrowdedSite } from '../crowded-site.ts';
 import type { Agent } from '../rig.ts';
 import { packageRoot } from '../sample.ts';
 import { recordAt } from '../state-file.ts';
-import type { Counts, CrashPoint } from './points.ts';
+import type { CrashPoint } from './points.ts';
 
 /** What the sidecar loads so that it can be killed at a write. */
 export const KILL_AT_WRITE = join(packageRoot(), 'test', 'fixtures', 'kill-at-write.mjs');
@@ -14,10 +12,8 @@ export const KILL_AT_WRITE = join(packageRoot(), 'test', 'fixtures', 'kill-at-wr
 /** A poll that is repeated in one and the same state is met so often; those after it are no other moments. */
 const REPEATS = 2;
 
-/** Of one run: counts, and kills where the point is. */
+/** Of one run. */
 export interface Killer {
-  /** What was met so far. */
-  counts(): Promise<Counts>;
   /** From here on nothing is counted or killed. */
   disarm(): void;
 }
@@ -27,19 +23,17 @@ export const orderOf = (place: CrowdedSite): string => join(place.site.dir, 'kil
 
 let lastRun = 0;
 
-/** @param point null: only counts */
-export function arm(place: CrowdedSite, agent: Agent, point: CrashPoint | null): Killer {
+export function arm(place: CrowdedSite, agent: Agent, point: CrashPoint): Killer {
   const { recorder, state } = place;
   const order = orderOf(place);
   const run = `run${++lastRun}`;
-  rmSync(`${order}.log`, { force: true });
-  writeFileSync(order, point?.what === 'write' ? `${run} ${point.n} ${point.moment}` : `${run} 0 none`);
+  writeFileSync(order, point.what === 'write' ? `${run} ${point.n} ${point.moment}` : `${run} 0 none`);
   const seen = new Map<string, number>();
   let exchanges = 0;
   /** The numbers of those that HAProxy has and the sidecar has no answer to; 0 = a repetition. */
   const open = new Map<string, number[]>();
   const isMet = (n: number, moment: string): boolean =>
-    point?.what === 'exchange' && point.n === n && point.moment === moment;
+    point.what === 'exchange' && point.n === n && point.moment === moment;
   recorder.before(async (line) => {
     const inState = `${recordAt(state)?.phase} ${line}`;
     const times = (seen.get(inState) ?? 0) + 1;
@@ -55,19 +49,9 @@ export function arm(place: CrowdedSite, agent: Agent, point: CrashPoint | null):
     if (n !== undefined && isMet(n, 'after')) await agent.kill();
   });
   return {
-    counts: async () => ({ exchange: exchanges, write: await writesIn(`${order}.log`) }),
     disarm() {
       rmSync(order, { force: true });
       recorder.clear();
     },
   };
-}
-
-async function writesIn(log: string): Promise<number> {
-  try {
-    return (await readFile(log, 'utf8')).split('\n').length - 1;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return 0;
-    throw error;
-  }
 }

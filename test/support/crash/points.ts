@@ -1,4 +1,4 @@
-import type { VerbName } from './verbs.ts';
+import { VERB_NAMES, VERBS, type VerbName } from './verbs.ts';
 
 /** The moments of a verb in which its sidecar is killed, counted from outside. */
 
@@ -23,14 +23,16 @@ export interface CrashPoint {
 /** How many of each a verb has. */
 export type Counts = Readonly<Record<What, number>>;
 
-/** Every point of a verb, without a reload and with one. */
-export function pointsOf(verb: VerbName, counts: Counts): CrashPoint[] {
+/** Every point of every verb, without a reload and with one. */
+export function allPoints(): CrashPoint[] {
   const kinds = Object.keys(MOMENTS) as What[];
-  return [false, true].flatMap((reload) =>
-    kinds.flatMap((what) =>
-      Array.from({ length: counts[what] }, (_none, at) =>
-        MOMENTS[what].map((moment) => ({ verb, what, n: at + 1, moment, reload })),
-      ).flat(),
+  return VERB_NAMES.flatMap((verb) =>
+    [false, true].flatMap((reload) =>
+      kinds.flatMap((what) =>
+        Array.from({ length: VERBS[verb].counts[what] }, (_none, at) =>
+          MOMENTS[what].map((moment) => ({ verb, what, n: at + 1, moment, reload })),
+        ).flat(),
+      ),
     ),
   );
 }

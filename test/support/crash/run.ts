@@ -1,12 +1,13 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Result } from '../../../agent/lifecycle/model/api.ts';
-import { errnoOf, isLastcallError, messageOf } from '../../../agent/system/error.ts';
+import { errnoOf, messageOf } from '../../../agent/system/error.ts';
 import type { CrowdedSite } from '../crowded-site.ts';
 import { type Agent, patience } from '../rig.ts';
 import { recordAt } from '../state-file.ts';
 import { until } from '../until.ts';
 import { arm, KILL_AT_WRITE, orderOf } from './kill.ts';
-import type { Counts, CrashPoint } from './points.ts';
+import type { CrashPoint } from './points.ts';
 import { type Verb, VERBS, type VerbName, wayBack } from './verbs.ts';
 
 /** One crash and what came of it. */
@@ -21,7 +22,6 @@ export interface Crashed {
   readonly isBegun: boolean;
   /** The application had its SIGTERM while a reload that forgets everything was under way: who is let in is lost. */
   readonly isLate: boolean;
-  readonly counts: Counts;
   /** The sidecar that goes on. */
   readonly agent: Agent;
 }
@@ -37,7 +37,7 @@ export function startMortal(place: CrowdedSite, verb: VerbName, program?: string
 }
 
 /**
- * Asks for a verb, kills the sidecar at the point (null: when the verb is over), starts the next one, and lets it bring
+ * Asks for a verb, kills the sidecar at the point (where it is over before: then), starts the next one, and lets it bring
  * the node back.
  * @param first in service, started by `startMortal`
  * @throws Error where the node cannot be brought to where the verb begins, or back
@@ -45,23 +45,21 @@ export function startMortal(place: CrowdedSite, verb: VerbName, program?: string
 export async function crashAt(
   place: CrowdedSite,
   first: Agent,
-  name: VerbName,
-  point: CrashPoint | null,
+  point: CrashPoint,
   program?: string,
 ): Promise<Crashed> {
-  const verb: Verb = VERBS[name];
+  const verb: Verb = VERBS[point.verb];
   const { node, site } = place;
   if (verb.before !== null) await endsWell(first, verb.before);
   const termsBefore = (await node.terms()).length;
   const knownBefore = resultsAt(place.state);
   const killer = arm(place, first, point);
   const asked = await askUntilKilled(first, verb);
-  const counts = await killer.counts();
   killer.disarm();
   const id = asked.id ?? recordAt(place.state)?.op?.id ?? newIn(knownBefore, resultsAt(place.state));
   const [isLate, agent] = await Promise.all([
-    point?.reload === true ? reloadBeside(place, termsBefore) : false,
-    startMortal(place, name, program),
+    point.reload ? reloadBeside(place, termsBefore) : false,
+    startMortal(place, point.verb, program),
   ]);
   const broken: string[] = [...asked.broken];
   if (id !== null) broken.push(...(await endOf(place, agent, verb, id)));
@@ -77,7 +75,7 @@ export async function crashAt(
   const back = wayBack(phase, hold !== null);
   if (back !== null) await endsWell(agent, back);
   await until('app1 is in service again', async () => /^UP/.test((await site.statuses()).get('app1') ?? ''));
-  return { grave, broken, isMet: asked.isKilled, isBegun: id !== null, isLate, counts, agent };
+  return { grave, broken, isMet: asked.isKilled, isBegun: id !== null, isLate, agent };
 }
 
 interface Asked {
@@ -99,24 +97,19 @@ async function askUntilKilled(agent: Agent, { body }: Verb): Promise<Asked> {
     () => 'over',
     (error: unknown) => messageOf(error),
   );
-  const why = await Promise.race([over, agent.ended.then(() => 'killed')]);
-  const isKilled = why === 'killed' || (await isDead(agent));
-  if (!isKilled) await agent.kill();
-  // The answer may be under way, and its caller has it.
-  const said = await over;
+  const said = await Promise.race([over, agent.ended.then(() => 'killed')]);
+  // Its connections end a moment before its end is seen.
+  const isKilled = said !== 'over' && (await endsIn(agent, 2_000));
+  await agent.kill();
   if (!isKilled && said !== 'over') broken.push(`not over: ${said}`);
+  // The answer may be under way, and its caller has it.
+  await over;
   return { id, isKilled, broken };
 }
 
-/** Its connections end a moment before its end is seen. */
-async function isDead(agent: Agent): Promise<boolean> {
-  try {
-    await agent.client.status(patience());
-    return false;
-  } catch (error) {
-    if (!isLastcallError(error) || error.code !== 'agent-unreachable') throw error;
-    return true;
-  }
+async function endsIn(agent: Agent, ms: number): Promise<boolean> {
+  const late = AbortSignal.timeout(ms);
+  return Promise.race([agent.ended.then(() => true), once(late, 'abort').then(() => false)]);
 }
 
 async function endOf(place: CrowdedSite, agent: Agent, verb: Verb, id: string): Promise<string[]> {

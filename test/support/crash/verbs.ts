@@ -1,5 +1,6 @@
 import type { RequestBody } from '../../../agent/control/protocol.ts';
 import type { Phase } from '../../../agent/lifecycle/model/api.ts';
+import type { Counts } from './points.ts';
 
 /** What is asked for while the sidecar is killed, and what has to come of it. */
 export interface Verb {
@@ -11,6 +12,8 @@ export interface Verb {
   readonly status: RegExp;
   /** Processes of the application that it stops. */
   readonly stops: 0 | 1;
+  /** More of each than it has: a campaign meets the last ones after its end, and says so where it does not. */
+  readonly counts: Counts;
   /** Sections of the configuration that it needs besides. */
   readonly sections: Readonly<Record<string, unknown>>;
 }
@@ -25,16 +28,32 @@ const usual = { before: null, stops: 0, sections: {} } as const;
 const OUT = /^MAINT/;
 const IN = /^UP/;
 
+const counts = (exchange: number, write: number): Counts => ({ exchange, write });
+
 export const VERBS = {
-  drain: { ...usual, body: { operation: 'drain', ...TIMES }, phase: 'drained', status: OUT },
-  stop: { ...usual, body: stop, phase: 'stopped', status: OUT, stops: 1 },
-  ready: { ...usual, before: stop, body: ready, phase: 'serving', status: IN },
-  restart: { ...usual, body: { operation: 'restart', ...TIMES }, phase: 'serving', status: IN, stops: 1 },
-  hold: { ...usual, body: hold, phase: null, status: /^DRAIN/ },
-  release: { ...usual, before: hold, body: release, phase: 'serving', status: IN },
+  drain: {
+    ...usual,
+    counts: counts(22, 7),
+    body: { operation: 'drain', ...TIMES },
+    phase: 'drained',
+    status: OUT,
+  },
+  stop: { ...usual, counts: counts(28, 8), body: stop, phase: 'stopped', status: OUT, stops: 1 },
+  ready: { ...usual, counts: counts(24, 8), before: stop, body: ready, phase: 'serving', status: IN },
+  restart: {
+    ...usual,
+    counts: counts(42, 13),
+    body: { operation: 'restart', ...TIMES },
+    phase: 'serving',
+    status: IN,
+    stops: 1,
+  },
+  hold: { ...usual, counts: counts(14, 4), body: hold, phase: null, status: /^DRAIN/ },
+  release: { ...usual, counts: counts(12, 4), before: hold, body: release, phase: 'serving', status: IN },
   /** `ready` with a ramp: each step of it is a write of its own. */
   ramp: {
     ...usual,
+    counts: counts(36, 11),
     before: stop,
     body: ready,
     phase: 'serving',

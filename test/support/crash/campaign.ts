@@ -68,7 +68,15 @@ export function spread(points: readonly CrashPoint[], count: number): CrashPoint
 export async function playCrashes(asked: CrashOrder): Promise<CrashSums> {
   const plan: CrashPlan = { ...asked, again: [] };
   const sums: CrashSums = {
-    ...{ runs: 0, after: 0, unbegun: 0, again: 0, reloads: 0, late: 0, failed: 0, lost: 0, seconds: 0 },
+    runs: 0,
+    after: 0,
+    unbegun: 0,
+    again: 0,
+    reloads: 0,
+    late: 0,
+    failed: 0,
+    lost: 0,
+    seconds: 0,
     broken: [],
   };
   const queue = byVerb(plan.points);

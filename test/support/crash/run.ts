@@ -74,7 +74,7 @@ export async function crashAt(
   const { phase, hold } = await agent.client.status(patience());
   const back = wayBack(phase, hold !== null);
   if (back !== null) await endsWell(agent, back);
-  await until('app1 is in service again', async () => /^UP/.test((await site.statuses()).get('app1') ?? ''));
+  await until('app1 is in service again', async () => (await site.statuses()).get('app1')?.startsWith('UP'));
   return { grave, broken, isMet: asked.isKilled, isBegun: id !== null, isLate, agent };
 }
 

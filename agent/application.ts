@@ -9,7 +9,7 @@ import type { LaunchPorts, LaunchRecord, NoteFile } from './app/launch-record.ts
 import { EXIT_CODES } from './system/error.ts';
 import { bootId } from './system/process.ts';
 
-/** The application of `run -- COMMAND`, what is noted of it on disk, and the exit code that it leaves to the sidecar. */
+/** The application of `run -- COMMAND`, the notes on disk about it, and the exit code that the sidecar takes from it. */
 
 /** The end of the sidecar with its exit code, and how its child has ended. */
 export interface Shutdown {
@@ -57,7 +57,7 @@ export function createSupervisedChild(
   );
 }
 
-/** A note in a file beside the record: which process the child is, or the stop. */
+/** A note in a file beside the record: which process the child is, or the stop command, or the pid file's age, or the next runs. */
 export function notesAt(
   path: string,
   { node }: { readonly node: string },

@@ -26,7 +26,7 @@ export interface Assembly {
   /** Answers so far, for the metrics; null without a port for pollers. */
   readonly agentChecks: AgentCheckServer['answers'] | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
-  /** What an operator ought to know of the calendar. */
+  /** What an operator has to know of the calendar. */
   readonly alarms: readonly string[];
   /** Takes the addresses that its servers answer at. @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<void>;
@@ -42,7 +42,7 @@ export interface AssemblyParts {
   readonly stops: RunningStopRecord;
   readonly pidFiles: PidFileRecords;
   readonly sockets: ListenSockets;
-  /** What becomes of the runs of the calendar; outlives the assembly. */
+  /** Counts of the outcomes of the calendar's runs; outlive the assembly. */
   readonly scheduleRuns: ScheduleCounts;
   /** When the calendar rebooted the machine last; outlives the assembly, which may end before its first record. */
   readonly lastRuns: LastRuns;
@@ -103,7 +103,7 @@ function scheduleOf(
     dueRuns,
     onMissed,
     condition: ({ when }) => when && createCondition(when, { clock, env, node }),
-    // It waits until its pool lets it, as long as it may drain.
+    // A scheduled operation waits for a slot of its pool for as long as it may drain.
     submit: (kind, reason) =>
       submit({
         ...OWN_TERMS,

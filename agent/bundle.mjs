@@ -4,6 +4,8 @@ import { build } from 'esbuild';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { commonJsName, toCommonJs } from './common-js.mjs';
+import { withoutUnused } from './without-unused.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const OUT = join(ROOT, 'dist', 'bundle');
@@ -35,78 +37,30 @@ const oneFirstPart = (modules) => ({
   },
 });
 
-/**
- * Parts of axios that it loads at once and uses for what lastcall never asks of it (agent/system/): a form as the body,
- * whose table of media types is a tenth of the program, a proxy, the adapters besides `http`, and HTTP/2.
- */
-const UNUSED = {
-  'form-data': `export default class FormData { constructor() { throw new Error('lastcall sends no forms'); } }`,
-  'https-proxy-agent': `export default class HttpsProxyAgent { constructor() { throw new Error('lastcall uses no proxy'); } }`,
-  './fetch.js': 'export const getFetch = () => null;',
-  './xhr.js': 'export default null;',
-  http2: 'export default {};',
-};
-/** Commander has it for commands that are programs of their own; to load it costs 2 ms. */
-const NO_PROGRAMS = 'module.exports = {};';
-/** For the packages that are CommonJS, which ask for modules of Node's own only. `createRequire` costs a ms in each file. */
-const REQUIRE = `const require = (name) => {
-  const found = process.getBuiltinModule(name);
-  if (found === undefined) throw new Error('there is no module ' + name);
-  return found;
-};`;
-/** The mere look at this global makes Node load its whole fetch: 20 ms of processor time in each process. */
-const LOOKS_AT_FORMS = "typeof G.FormData !== 'undefined' ? G.FormData : undefined";
-
-const withoutUnused = {
-  name: 'without-unused',
-  setup({ onResolve, onLoad }) {
-    onResolve(
-      { filter: /^(form-data|https-proxy-agent|http2|\.\/(fetch|xhr)\.js)$/ },
-      ({ path, importer }) =>
-        importer.includes('/node_modules/axios/') ? { path, namespace: 'unused' } : undefined,
-    );
-    // follow-redirects writes nothing where it finds none.
-    onResolve({ filter: /^debug$/ }, ({ importer }) =>
-      importer.includes('/node_modules/follow-redirects/')
-        ? { path: 'no-debug', namespace: 'unused' }
-        : undefined,
-    );
-    onLoad({ filter: /^no-debug$/, namespace: 'unused' }, () => ({
-      contents: 'module.exports = () => undefined;',
-    }));
-    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
-      importer.includes('/node_modules/commander/')
-        ? { path: 'no-programs', namespace: 'unused' }
-        : undefined,
-    );
-    onLoad({ filter: /^no-programs$/, namespace: 'unused' }, () => ({ contents: NO_PROGRAMS }));
-    onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({ contents: UNUSED[path] }));
-    onLoad({ filter: /\/node_modules\/axios\/lib\/utils\.js$/ }, ({ path }) => {
-      const parts = readFileSync(path, 'utf8').split(LOOKS_AT_FORMS);
-      if (parts.length !== 2)
-        throw new Error(`${path} looks at FormData in another way than bundle.mjs knows`);
-      return { contents: parts.join('undefined'), loader: 'js' };
-    });
-  },
-};
-
 const { version } = readJson(join(ROOT, 'package.json'));
 const { outputFiles, metafile } = await bundle([FIRST, ...smallOnes((await bundle([FIRST])).metafile)]);
-install([
-  ...outputFiles.map(({ path, contents }) => ({ name: path.slice(OUT.length + 1), contents })),
-  { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) },
-]);
+const parts = await Promise.all(
+  outputFiles.map(async ({ path, text }) => ({
+    name: commonJsName(path.slice(OUT.length + 1)),
+    contents: await toCommonJs(text),
+  })),
+);
+install([...parts, { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) }]);
 // What is loaded when, for test/package.test.ts; not shipped.
-writeFileSync(join(ROOT, 'dist', 'bundle.json'), JSON.stringify(metafile));
+const { inputs, outputs } = metafile;
+const files = Object.entries(outputs).map(([name, output]) => [commonJsName(name), output]);
+writeFileSync(
+  join(ROOT, 'dist', 'bundle.json'),
+  JSON.stringify({ inputs, outputs: Object.fromEntries(files) }),
+);
 
 function bundle(first) {
   return build({
     absWorkingDir: ROOT,
     entryPoints: [{ in: 'agent/main.ts', out: 'lastcall' }],
     outdir: OUT,
-    // Whatever package.json is above them.
     outExtension: { '.js': '.mjs' },
-    // Named by their content, and sorted before lastcall.mjs: dpkg puts that one in place when all that it loads is there.
+    // Named by their content, and sorted before lastcall.cjs: dpkg puts that one in place when all that it loads is there.
     chunkNames: 'code/[name]-[hash]',
     bundle: true,
     splitting: true,
@@ -120,7 +74,6 @@ function bundle(first) {
     // They stand in THIRD-PARTY.txt, whole.
     legalComments: 'none',
     define: { LASTCALL_VERSION: JSON.stringify(version) },
-    banner: { js: REQUIRE },
     plugins: [oneFirstPart(first), withoutUnused],
     logLevel: 'warning',
     metafile: true,
@@ -142,7 +95,7 @@ function install(files) {
   for (const path of [made, old]) rmSync(path, { recursive: true, force: true });
   mkdirSync(join(made, 'code'), { recursive: true });
   for (const { name, contents } of files) {
-    writeFileSync(join(made, name), contents, { mode: name === 'lastcall.mjs' ? 0o755 : 0o644 });
+    writeFileSync(join(made, name), contents, { mode: name === 'lastcall.cjs' ? 0o755 : 0o644 });
   }
   try {
     renameSync(OUT, old);

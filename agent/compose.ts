@@ -164,7 +164,7 @@ export function createBalancers(
   const polls = { clock, log, ...(sockets ? { sockets } : {}) };
   const { agentCheck, health } = config.listen;
   const healthy = (): boolean => status().health === 'up';
-  // Without a probe nothing could ever be held against the application.
+  // Without a probe the application counts as healthy.
   const node = (): NodeState => (config.app.probe ? status() : { ...status(), health: 'up' });
   const healthServer = health && createHealthServer(health, { ...polls, node });
   const server = agentCheck && createAgentCheckServer(agentCheck, { ...polls, healthy });

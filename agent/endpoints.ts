@@ -20,7 +20,7 @@ import { openTelemetry } from './telemetry/telemetry.ts';
 
 /** The interfaces of the sidecar: control socket, preStop port, metrics, phase hooks and audit log. */
 
-/** Where callers and monitors of all kinds come to us by TCP. */
+/** The TCP addresses at which callers, monitors and pollers reach the sidecar. */
 export function placesOf(config: Config): ListenPlace[] {
   const { metrics, hooks } = config.listen;
   return [

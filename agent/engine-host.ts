@@ -59,7 +59,7 @@ export function createEngineHost(first: Assembly, parts: EngineHostParts, world:
     async prepare(config, signal) {
       if (parts.journal.isBehind) throw behind(config.state);
       await untilAborted(now.engine.commandsEnded(), signal);
-      // What is found in MAINT now was not found at the start.
+      // A server that is found in MAINT now was not found so at the start, so it is not adopted.
       const fresh = assemble({ ...config, adopt: false }, parts, world);
       try {
         await Promise.all(polledAddresses(config).map((place) => parts.sockets.open(place)));

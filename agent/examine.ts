@@ -36,7 +36,7 @@ import { drainOnTrial } from './trial-drain.ts';
  * process, and judges what it has read. It writes nothing anywhere, but for a trial drain that is asked for (`--live`).
  */
 
-/** For one look at one HAProxy. */
+/** The deadline of one look at one HAProxy. */
 const LOOK_MS = 2_000;
 const SIDECAR_UNIT = 'lastcall.service';
 
@@ -117,7 +117,7 @@ function readHaproxies(config: Config, world: World, signal: AbortSignal): Promi
   return Promise.all(
     configs.map(async (balancer): Promise<HaproxyExamined> => {
       const about = await readAbout(balancer, ports);
-      // Each question more would wait as long.
+      // A HAProxy that did not answer would not answer further questions either, each after its whole deadline.
       if (!about.ok)
         return {
           config: balancer,

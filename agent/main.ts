@@ -4,7 +4,7 @@ import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { runCli } from './cli/program.ts';
 import { realClock } from './system/clock.ts';
-import { errnoOf } from './system/error.ts';
+import { EXIT_CODES, errnoOf } from './system/error.ts';
 import { scrub } from './system/environment.ts';
 import type { Log } from './system/log-port.ts';
 
@@ -23,10 +23,9 @@ function onBrokenPipe(error: Error): void {
 }
 process.stdout.on('error', onBrokenPipe);
 
-/** An event loop that has nothing to do ends at once; one that is not over after so many milliseconds never will be. */
+/** An event loop without work ends at once; one that has not ended after so many milliseconds never will. */
 const LAST_MS = 2_000;
 
-/** Before the next statement, since everything below it is reached only after it has ended. */
 const SILENT: Log = {
   error: () => undefined,
   warn: () => undefined,
@@ -34,14 +33,20 @@ const SILENT: Log = {
   debug: () => undefined,
 };
 
-/** As it was given to us: `run` takes away from the process's own what commands are not to have. */
+/** The environment as lastcall got it: `run` removes from `process.env` what commands must not have. */
 const env = { ...process.env };
 
-process.exitCode = await runCli({
+/** Until the code is known: an event loop that runs empty before has lost a wait, and that is no success. */
+process.exitCode = EXIT_CODES.failed;
+
+const ended = runCli({
   argv: process.argv.slice(2),
   env,
   stdout: process.stdout,
-  stderr: process.stderr,
+  // Made when it is written to: a command that has no error to tell is a millisecond faster without.
+  get stderr() {
+    return process.stderr;
+  },
   signals: process,
   clock: realClock,
   by: () => `cli ${userName()}@${hostname()}`,
@@ -62,15 +67,15 @@ process.exitCode = await runCli({
     // What an operator must know is in the result; the engine's own log is not for the terminal.
     return createDirect(options, world(SILENT));
   },
-  loadStandIn: async () => {
-    const { createStandIn, loadRest } = await import('./rare-engines.ts');
+  loadSubstitute: async () => {
+    const { createSubstitute, loadRest } = await import('./rare-engines.ts');
     const { createLog } = await import('./system/log.ts');
     await loadRest();
     const format = { level: 'warn', format: 'text', journal: false } as const;
     return (config) => {
       scrub(process.env);
       const log = createLog(format, { clock: realClock, destination: process.stderr });
-      return createStandIn(config, world(log));
+      return createSubstitute(config, world(log));
     };
   },
   doctor: async (request) => {
@@ -81,11 +86,12 @@ process.exitCode = await runCli({
   },
 });
 
-/**
- * All is done. A thread of ours that waits for a disk that hangs keeps the process, and Node joins it at exit: a
- * process that still lives then is ended without its exit code.
- */
-setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref();
+void ended.then((code) => {
+  process.exitCode = code;
+  // A thread of ours that waits for a disk that hangs keeps the process, and Node joins it at exit: a process that still
+  // lives then is ended without its exit code.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref();
+});
 
 /** The user's name in the system, or the number: a container's user often has no name. */
 function userName(): string {

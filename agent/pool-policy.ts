@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from './config/config.ts';
 import { lockAddresses } from './fleet/create.ts';
 import { parseAddress } from './haproxy/address.ts';
-import { placeOf } from './haproxy/place.ts';
+import { socketIdentity } from './haproxy/socket-identity.ts';
 import type { PoolPolicy } from './lifecycle/model/policy.ts';
 import { bootId } from './system/process.ts';
 
-/** A place that no node has: whether our servers are back there cannot be read, so our slot is not freed by others. */
+/** The place of a balancer that only polls: no other node can read whether our servers are back there, so none frees our slot. */
 const POLLS = { agentCheck: 'one that only polls agent-check', health: 'one that only polls health' };
 
 /** The pool whose lock is kept, and this node's servers at each HAProxy, by a name of it that other nodes know too. */
@@ -15,7 +15,7 @@ export function poolOf({ pool, lock, balancers }: Config): PoolPolicy | null {
   const places = balancers.map((balancer) => {
     if (balancer.kind !== 'haproxy') return { address: null, servers: [], place: POLLS[balancer.kind] };
     const { address, servers } = balancer;
-    return { address, servers, place: placeOf(address, parseAddress(address, 'config'), bootId()) };
+    return { address, servers, place: socketIdentity(address, parseAddress(address, 'config'), bootId()) };
   });
   return {
     ...pool,

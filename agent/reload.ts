@@ -7,7 +7,7 @@ import type { Log } from './system/log-port.ts';
 
 /** SIGHUP: the configuration is read again, and takes effect without the end of the process. */
 
-/** A file that is right, and what ought to be known of it. */
+/** A valid configuration, and its warnings. */
 export interface Reread {
   readonly config: Config;
   readonly warnings: readonly string[];
@@ -18,28 +18,28 @@ export interface ReloadPorts {
   readonly log: Log;
   /** @throws LastcallError `config`, with file:line:column */
   readonly read: () => Promise<Reread>;
-  /** The configuration of now. */
+  /** The configuration that is in effect. */
   readonly current: () => Config;
   /**
-   * Makes all that the new one needs, beside what there is.
+   * Makes all that the new configuration needs, beside what runs.
    * @returns what puts it in the place of the old one
    * @throws LastcallError why it cannot take effect, and everything is as before; the signal's reason
    */
   readonly prepare: (config: Config, signal: AbortSignal) => Promise<() => Promise<void>>;
-  /** The old one has ended and the new one has not begun: nothing looks after the node. */
+  /** Called when the old assembly has ended and the new one has not begun: no engine runs for the node. */
   readonly onLost: (error: unknown) => void;
 }
 
 export interface Reloader {
-  /** Asked for from now on, or before: the first configuration is in effect. */
+  /** Allows reloads, the one that was asked for before included: the first configuration is in effect. */
   begin(isAsked: boolean): void;
-  /** Reads and takes over; one that comes while another is under way is done once more after it. */
+  /** Reloads; a call while a reload is under way brings one more after it. */
   reload(): void;
-  /** Ends what can be ended of one that is under way, and resolves when none is. */
+  /** Aborts a reload that is under way as far as that is possible, and resolves when none is. */
   close(): Promise<void>;
 }
 
-/** A file on a disk that hangs: the old configuration goes on. */
+/** How long reading may take: on a disk that hangs the old configuration goes on. */
 const READ_MS = 10_000;
 
 export function createReloader(ports: ReloadPorts): Reloader {
@@ -108,7 +108,7 @@ async function prepared(
 }
 
 /**
- * What of the new file can take effect while we run. Callers follow the control socket by its path, and counters and the
+ * The part of the new file that can take effect while lastcall runs. Callers find the control socket by its path, and counters and the
  * audit log belong to the process. A pool that has a lock keeps its name and its lock; its numbers change.
  * @returns the configuration, and the keys that keep their old value though the file has another one
  * @throws LastcallError `config` for another node, or another state file: that is another sidecar

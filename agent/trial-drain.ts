@@ -31,12 +31,12 @@ import { httpGet, parseHttpUrl } from './system/http.ts';
  * engine of direct mode. There is no fence, and the application is neither stopped nor asked.
  */
 
-/** Until each server is read back in DRAIN. */
+/** How long it may take until each server is read back in DRAIN. */
 const DRAIN_MS = 10_000;
 const REQUEST_MS = 10_000;
-/** What was found is back by then, or is reported as it is. */
+/** How long putting back what was found may take; after that it is reported as it is. */
 const RESTORE_MS = 15_000;
-/** The engine's own end of it, should this process be stopped in between. */
+/** The drain's own deadline: the engine ends the drain should this process be stopped in between. */
 const WHOLE_MS = 60_000;
 
 /** The record is the sidecar's; a kill -9 in the middle leaves DRAIN. */

@@ -59,7 +59,7 @@ async function restartAtWorst(site: HealthSite): Promise<number> {
 }
 
 describe('haproxy/health-port.cfg', () => {
-  test('signs a draining node out, keeps its user, and leaves it once he is gone, over a reload too', async () => {
+  test('signs a draining node out, keeps its user, and leaves it once the user is gone, over a reload too', async () => {
     const site = await siteOf('1s');
     const { app2 } = site.agents;
     for (const name of ['app1', 'app2'] as const) await untilShown(site, name, 'check_status', 'L7OK');

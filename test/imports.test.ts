@@ -88,7 +88,7 @@ const FLOORS = [
   'report',
   'sync',
   'observed',
-  'draft.ts',
+  'step-draft.ts',
   'model',
 ];
 
@@ -236,7 +236,7 @@ describe('the architecture', () => {
     expect(heavy).toEqual([]);
   });
 
-  test('only main.ts touches the words, the environment and the exit code of the process', () => {
+  test('only main.ts touches the arguments, the environment and the exit code of the process', () => {
     const wrong = files(AGENT)
       .filter((file) => relative(AGENT, file) !== 'main.ts')
       .filter((file) => /process\.(argv|env|exit|exitCode)\b/.test(readFileSync(file, 'utf8')))

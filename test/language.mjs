@@ -1,7 +1,7 @@
 // Part of `npm run check`: the language of comments and names. node test/language.mjs [ROOT]
 //
 // A comment says who acts: a user, an operator, a process, a poller, a caller, a source. Words that leave it open may
-// stand in fewer than 8 of 1,000 comment lines. And names that were given up for those of agent/GLOSSARY.md stay gone.
+// stand in fewer than 8 of 1,000 comment lines, and in no title of a test. And names that were given up for those of agent/GLOSSARY.md stay gone.
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
@@ -13,6 +13,13 @@ const PERSON =
   /(?<![-\w])(?:whoever|whom|whomever|somebody|someone|nobody|everybody|everyone|anybody|anyone)\b/gi;
 /** `Who has gone is not counted.`: a sentence about a person that is not named; a question ends with a mark. */
 const FREE_WHO = /(?:^|[.:;] )who (?!is who\b)[^.:;?]*(?=[.:;]|$)/gi;
+
+/** A title of a test: the first text in a call of `test`, of `describe`, or of what their `each` returns. */
+const TITLE =
+  /(?:\b(?:test|describe)(?:\.\w+)*|\))\(\s*(?:'((?:\\.|[^'\\\n])*)'|"((?:\\.|[^"\\\n])*)"|`((?:\\.|[^`\\])*)`),\s*(?:async\b|\()/g;
+/** Titles name who acts and what is written, answered or reported: none of these words may stand in one. */
+const UNCLEAR_IN_TITLE =
+  /(?<![-\w])(?:told|whoever|whomever|somebody|someone|nobody|everybody|everyone|anybody|anyone|he|him|his|himself)\b/gi;
 
 /** Parts of names: refused wherever a name has them, as in `createDesk`. Add one with the renaming that ends it. */
 const OLD_PARTS = {
@@ -33,6 +40,12 @@ const OLD_NAMES = {
   Cadence: 'ScanBudget',
   Channel: 'Subscription',
   Chosen: 'ParsedCommand',
+  askRemains: 'checkUnprovenEnd',
+  whatRemains: 'unprovenEndReason',
+  createCore: 'createLifecycleRunner',
+  createStandIn: 'createSubstitute',
+  FileDraft: 'YamlWriter',
+  StandIn: 'SidecarSubstitute',
   climb: 'runDueWarnings',
   conclude: 'endOperation',
   converseAtLength: 'openInteractive',
@@ -164,7 +177,7 @@ const OLD_NAMES = {
 };
 /** Files, without their suffix. */
 const OLD_FILES = {
-  'agent/lifecycle/turn': 'lifecycle/draft',
+  'agent/lifecycle/turn': 'lifecycle/step-draft',
   'agent/lifecycle/view': 'lifecycle/model/observation',
   'agent/lifecycle/operation': 'lifecycle/model/api',
   'agent/lifecycle/running': 'lifecycle/model/operation',
@@ -252,10 +265,22 @@ function check(file, seen) {
     const found = [...plain.matchAll(PERSON), ...plain.matchAll(FREE_WHO)];
     for (const [what] of found) seen.persons.push(`  ${file}:${index + 1} ${what.trim().slice(0, 40)}`);
   }
+  if (file.endsWith('.ts') && file.startsWith('test/') && file !== 'test/language.test.ts')
+    checkTitles(file, readFileSync(join(ROOT, file), 'utf8'));
   // This file names what is refused.
   if (!/\.(?:ts|mjs)$/.test(file) || basename(file) === 'language.mjs') return;
   for (const name of new Set(code.match(/[A-Za-z_$][\w$]*/g)))
     for (const [old, now] of oldIn(name)) problems.push(`${file}: ${name}: \`${old}\` is ${now} now`);
+}
+
+function checkTitles(file, text) {
+  for (const match of text.matchAll(TITLE)) {
+    const title = match[1] ?? match[2] ?? match[3];
+    const line = text.slice(0, match.index + match[0].indexOf(title)).split('\n').length;
+    const found = [...title.replaceAll(/`[^`]*`/g, '').matchAll(UNCLEAR_IN_TITLE)];
+    for (const [word] of found)
+      problems.push(`${file}:${line} the title leaves open who does what: \`${word}\``);
+  }
 }
 
 /** The old words of one name, as `Desk` in `createDesk`. */

@@ -58,6 +58,21 @@ describe('The language check', () => {
   });
 
   test.each([
+    ["test('is told DRAIN', () => 1);", 'test/a.test.ts:1 the title leaves open who does what: `told`'],
+    ["describe('A', () => {\n  test.each([1])(\n    'asks nobody',\n    async () => 1);\n});", '`nobody`'],
+    ['describe(`The caller and his ${name}`, () => {});', '`his`'],
+  ])('refuses a title that leaves open who acts: %j', async (text, problem) => {
+    const { code, output } = await check('test/a.test.ts', `${text}\n`);
+    expect(code).toBe(1);
+    expect(output).toContain(problem);
+  });
+
+  test('reads titles and no other text of a test', async () => {
+    const text = "test('the user `nobody` gets DRAIN', () => log('it is told'));\n";
+    expect(await check('test/a.test.ts', text)).toEqual({ code: 0, output: '' });
+  });
+
+  test.each([
     ['deploy/a.yaml', '# Shebang or title\n# for nobody'],
     ['haproxy/a.cfg', 'global\n  # for nobody'],
   ])('reads samples: %s', async (file, text) => {

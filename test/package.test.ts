@@ -37,7 +37,7 @@ describe('The package that `npm pack` makes in a clone that was never built', ()
   test('holds the program, the files to deploy and nothing of the tests', () => {
     expect(files).toEqual(
       expect.arrayContaining([
-        'dist/bundle/lastcall.mjs',
+        'dist/bundle/lastcall.cjs',
         'dist/bundle/THIRD-PARTY.txt',
         'dist/man/lastcall.1',
         'deploy/lastcall.schema.json',
@@ -67,7 +67,7 @@ describe('The package that `npm pack` makes in a clone that was never built', ()
   });
 
   test('runs without any other package', async () => {
-    const program = join(installed, 'dist', 'bundle', 'lastcall.mjs');
+    const program = join(installed, 'dist', 'bundle', 'lastcall.cjs');
     const { version } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
       readonly version: string;
     };

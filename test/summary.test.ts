@@ -35,7 +35,7 @@ const report = (numPassedTests: number, numFailedTests: number, numRuntimeErrorT
   numRuntimeErrorTestSuites,
 });
 
-test('a good run is told with its number of tests', async () => {
+test('a good run is summed up with its number of tests', async () => {
   expect(await summary(report(123, 0), 0)).toBe('123 passed, 0 failed\n');
 });
 

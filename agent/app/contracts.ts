@@ -19,7 +19,7 @@ export interface Stopper {
   check(signal: AbortSignal): Promise<Proof | Unproven>;
 
   /**
-   * As `check`, for one who only asks again and again which process it is: without asking for the right to stop it.
+   * As `check`, for a caller that only asks again and again which process it is: without asking for the right to stop it.
    * Absent where `check` costs little.
    */
   find?(signal: AbortSignal): Promise<Proof | Unproven>;
@@ -48,9 +48,9 @@ export interface Stopper {
 
   /**
    * The processes that waited for connections at the application's ports when a stop of unproven end was begun, and live
-   * yet: they may be what is left of it. Absent where a stop proves its end.
+   * still: they may belong to the application. Absent where a stop proves its end.
    */
-  remains?(): Promise<readonly number[]>;
+  remainingPids?(): Promise<readonly number[]>;
 
   /** Looks at what names the process, several times a second. Absent where nothing is gained by an early look. */
   sight?(): void;
@@ -73,7 +73,7 @@ export interface Rebooter {
    */
   check(signal: AbortSignal): Promise<void>;
   /**
-   * Asks for the reboot, once, which is carried out whether we live or not. Resolves also where it is not known whether it
+   * Asks for the reboot, once; systemd carries it out whether lastcall lives or not. Resolves also where it is unknown whether it
    * was asked for.
    * @throws LastcallError `failed` when it was refused, or what `check` asks has changed meanwhile; the signal's reason
    */

@@ -25,7 +25,7 @@ export interface DockerEngine {
   stop(id: string, signal: AbortSignal): Promise<void>;
 }
 
-/** One question. */
+/** The deadline of one question. */
 const ASK_MS = 5_000;
 /** From the end of the engine's time-out to its answer. */
 const MARGIN_MS = 10_000;

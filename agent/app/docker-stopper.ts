@@ -5,7 +5,7 @@ import { LastcallError } from '../system/error.ts';
 import { engineAt, type Container, type DockerEngine } from './docker-engine.ts';
 import type { Stopper } from './contracts.ts';
 
-/** From the engine's own time-out, after which it kills, to its answer. */
+/** How long after its own time-out, at which it kills, the engine may take to answer. */
 const MARGIN_MS = 10_000;
 const POLL_MS = 200;
 /** The maximal age of an answer that reports an end. */
@@ -68,7 +68,7 @@ export function createDockerStopper(config: DockerStopConfig, { clock }: { reado
       if (after?.running === true) throw restarted(container);
       return { how: 'docker', warnings: after?.exitCode === KILLED ? [killedWarning(config)] : [] };
     },
-    /** The engine goes on with a stop when we end: what it has come to is asked anew. */
+    /** The engine goes on with a stop when lastcall ends: its outcome is asked anew. */
     async rejoin(signal) {
       await view.look(signal);
     },

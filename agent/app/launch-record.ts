@@ -37,7 +37,7 @@ interface Note {
 }
 
 const LAUNCH_ENV = 'LASTCALL_LAUNCH';
-/** A disk that hangs keeps the application from nothing for longer. */
+/** A disk that hangs delays the application by no more than this. */
 const PATIENCE_MS = 2_000;
 
 export interface LaunchPorts {

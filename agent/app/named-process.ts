@@ -13,7 +13,7 @@ import { readPidFile, whyNoPid, type PidFile } from './pid-file.ts';
 import { hiddenError, unprovenError } from './errors.ts';
 import type { PidFileRecord, PidFileRecords } from './pid-file-record.ts';
 
-/** A process writes its pid file after it began; so far the two times may be apart. */
+/** A process writes its pid file after it began: the largest difference of the two times. */
 const SLACK_MS = 2_000;
 
 /** The process that a pid file names, or a process number alone. */
@@ -55,7 +55,7 @@ export function createNamedProcess(
   ports: NamingPorts,
 ): NamedProcess {
   const { pidFiles } = ports;
-  /** The version of the file that named a process which its writer owns. */
+  /** The version of the file whose process was seen to belong to the file's writer. */
   let believed: string | null = null;
   const read = (): Named | { readonly problem: string } => {
     if (pidFile === null) return { pid: pid ?? 0, seen: null, file: null };
@@ -87,7 +87,7 @@ export function createNamedProcess(
     gone() {
       const named = read();
       if ('problem' in named || whyNoPid(named.pid) !== null) return 'unknown';
-      // Whose the process was cannot be seen any more.
+      // The process has ended, so its owner cannot be seen any more.
       const { file } = named;
       if (file !== null && !file.isAtHome && file.version !== believed) return 'unknown';
       const found = inspectProcess(named.pid);
@@ -149,7 +149,7 @@ function checkOwner(pid: number, target: string, writers: readonly number[]): vo
   );
 }
 
-/** What speaks against a process, by the age of the file that names it; null = nothing. */
+/** The doubt about a process that the age of its pid file raises; null = none. */
 function doubtOf({ pid, startTime }: Proof, { boot, writtenAt }: PidFileRecord, now: string): string | null {
   if (boot !== now) return `was written before the machine was booted, and process ${pid} after that`;
   if (writtenAt === null)
@@ -158,7 +158,7 @@ function doubtOf({ pid, startTime }: Proof, { boot, writtenAt }: PidFileRecord, 
   return isOlder ? `is older than process ${pid}, which so cannot be the one it means` : null;
 }
 
-/** It waits for connections where the application is asked, or its users come. */
+/** The process listens on a port of the probe or of the application's servers. */
 async function isEvident(
   { pid, startTime }: Proof,
   { appPorts }: NamingPorts,

@@ -16,7 +16,7 @@ export interface PidFileRecords {
   readonly boot: string;
   /** The last one that was kept; null = none. */
   last(): PidFileRecord | null;
-  /** At once for this sidecar, and for the next one as soon as the disk has it. */
+  /** Keeps the record: at once for this sidecar, and for the next one as soon as the disk has it. */
   keep(record: PidFileRecord): void;
 }
 
@@ -26,7 +26,7 @@ export function createPidFileRecords(boot: string): PidFileRecords {
   return { boot, last: () => last, keep: (record) => void (last = record) };
 }
 
-/** A disk that hangs keeps the sidecar from nothing for longer. */
+/** A disk that hangs delays the sidecar by no more than this. */
 const PATIENCE_MS = 2_000;
 
 /**

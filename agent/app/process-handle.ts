@@ -15,7 +15,7 @@ export interface Exit {
 export interface ProcessHandle {
   readonly proof: Proof;
   readonly exit: Promise<Exit>;
-  /** Watches it no more: `exit` then never resolves, and nothing of it keeps our process alive. */
+  /** Ends the watch: `exit` then never resolves, and the watch does not keep this process alive. */
   release(): void;
 }
 

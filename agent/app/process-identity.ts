@@ -21,7 +21,7 @@ export function statusOfAll(processes: readonly ProcessIdentity[]): 'gone' | 'al
   return seen.includes('unknown') ? 'unknown' : 'gone';
 }
 
-/** Those that have not ended as far as is known. */
+/** The processes that have not ended as far as is known. */
 export function stillAlive(processes: readonly ProcessIdentity[]): ProcessIdentity[] {
   return processes.filter((one) => statusOfAll([one]) !== 'gone');
 }

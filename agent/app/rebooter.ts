@@ -78,7 +78,7 @@ export function createRebooter(
   };
 }
 
-/** Those who delay a shutdown for some seconds hold nothing up. */
+/** Only inhibitors that block: one that delays a shutdown for some seconds is left out. */
 function holdersIn([list]: readonly unknown[]): string[] {
   if (!Array.isArray(list)) throw noRight('logind does not say who inhibits a shutdown');
   return list.flatMap((one: unknown) => {
@@ -97,7 +97,7 @@ async function ask(method: string, ports: UnitPorts, signal: AbortSignal): Promi
     const { data } = JSON.parse(result.stdout) as { readonly data?: unknown };
     if (Array.isArray(data)) return data;
   } catch {
-    // Told below, as any other answer that is not what it should be.
+    // The error is thrown below, as for any other answer of another form.
   }
   throw noRight(`systemd-logind's answer to ${method} is not understood: ${shown(result.stdout)}`);
 }

@@ -78,7 +78,7 @@ export function watchedStopper(spec: WatchedStop, ports: CommandPorts & NamingPo
       throw doubt ?? outlivedError(what, pids, clock.now() - began);
     },
     rejoin: async (signal) => stops?.ended(signal),
-    async remains() {
+    async remainingPids() {
       if (suspects.length === 0) suspects = (await stops?.suspects()) ?? [];
       return stillAlive(suspects).map(({ pid }) => pid);
     },
@@ -101,7 +101,7 @@ function whyNot(error: unknown): Unproven {
   return { code: 'app-stop', unproven: error.message };
 }
 
-/** What was the application when the stop was admitted, and what is now. */
+/** The processes of the application when the stop was admitted, and those of now. */
 function together(proof: Proof | null, found: Proof | Unproven): readonly ProcessIdentity[] {
   const all = [...processesOf(proof), ...processesOf(found)];
   return [...new Map(all.map((one) => [`${one.pid} ${one.startTime}`, one])).values()];

@@ -53,7 +53,7 @@ export interface PollerAcks<M = null> {
   markOf(poller: string): M | undefined;
   /** All pollers that are remembered, at most 64. */
   marked(): readonly MarkedPoller<M>[];
-  /** Resolves as soon as `true` is what `wanted` answers, asked again after each poll and when a steady poller ceases to be one. */
+  /** Resolves as soon as `wanted` returns true; it is called after each poll, and when a steady poller ceases to be one. */
   waitUntil(wanted: () => boolean, signal: AbortSignal): Promise<void>;
 }
 
@@ -139,7 +139,7 @@ function createSelection<M>(
   return { counted, steady: () => counted().filter((poller) => pollers.isSteady(poller)) };
 }
 
-/** @param later arms the next check that no poll brings; answers how to disarm it */
+/** @param later arms the next check that no poll brings, and returns what disarms it */
 function watch(
   watchers: Set<() => void>,
   wanted: () => boolean,

@@ -3,7 +3,7 @@ import { checkReport } from '../config/report.ts';
 import { EXIT_CODES } from '../system/error.ts';
 import { printableLine } from './view/printable.ts';
 import type { Context } from './ports.ts';
-import { configFile } from './find-sidecar.ts';
+import { readConfigFile } from './find-sidecar.ts';
 
 /**
  * `lastcall check`: every problem of the configuration file with its place.
@@ -12,14 +12,7 @@ import { configFile } from './find-sidecar.ts';
  */
 export async function check(context: Context): Promise<number> {
   const { ports, globals } = context;
-  const { file } = configFile(context);
-  const { readConfig } = await import('../config/load.ts');
-  const loaded = await readConfig(file, {
-    env: ports.env,
-    hostname: ports.hostname(),
-    isTerminal: ports.stderr.isTTY === true,
-    supervised: false,
-  });
+  const { file, loaded } = await readConfigFile(context, false);
   const report = checkReport(file, loaded);
   if (globals.json === true) ports.stdout.write(`${JSON.stringify(report)}\n`);
   if (!loaded.ok) {

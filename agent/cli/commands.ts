@@ -18,7 +18,7 @@ import { runSidecar } from './run.ts';
 import { unlock } from './unlock.ts';
 import { showStatus, type StatusOptions } from './status.ts';
 
-/** What was asked for: its name, and the work. */
+/** The command that parsing found: its name, and its work. */
 export interface ParsedCommand {
   readonly name: string;
   readonly work: (context: Context) => Promise<number>;
@@ -227,7 +227,7 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
     });
 }
 
-/** What the scripts of `completion` ask: no person does, so no help shows it. */
+/** The command that the scripts of `completion` call: no user types it, so no help shows it. */
 function addCompleteServers(program: Command, onParsed: OnParsed): void {
   program
     .command('complete-servers', { hidden: true })

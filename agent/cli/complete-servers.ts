@@ -7,7 +7,7 @@ import { splitShellWords } from './shell-words.ts';
 
 /** The servers that a shell offers behind `--server`: those of the HAProxy that the same line names. */
 
-/** A person has pressed the tabulator and waits. */
+/** The time for an answer: a user has pressed the tabulator and waits. */
 const COMPLETION_MS = 300;
 
 /**
@@ -30,7 +30,7 @@ export async function completeServers(line: string, clock: Clock): Promise<reado
     const names = lists.flatMap((list) => list.names).filter((name) => serverNameProblem(name) === undefined);
     return [...new Set(names)];
   } catch {
-    // A completion that fails offers nothing; the command itself says what is wrong.
+    // A completion that fails offers nothing; the command itself will report what is wrong.
     return [];
   }
 }

@@ -21,9 +21,9 @@ interface OptionWords {
 interface VerbWords {
   readonly name: string;
   readonly text: string;
-  /** Its own, then those of every command. */
+  /** The command's own options, then those of every command. */
   readonly options: readonly OptionWords[];
-  /** The words that may follow it. */
+  /** The arguments that may follow the command. */
   readonly choices: readonly string[];
 }
 

@@ -14,7 +14,7 @@ import type { StatusClient } from './watch.ts';
 const LIST_MS = 5_000;
 /** For the first look at each HAProxy, once it has listed its servers. */
 const FIRST_LOOK_MS = 5_000;
-/** More than these are no node: each of them is looked at on its own. */
+/** The most servers of one node: each of them is looked at on its own. */
 const MOST_SERVERS = 100;
 /** As many servers as an error names. */
 const NAMED = 8;

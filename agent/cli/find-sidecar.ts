@@ -1,4 +1,5 @@
 import { controlSocketOf } from '../config/control-socket.ts';
+import type { Loaded } from '../config/load.ts';
 import { type ControlClient, createClient } from '../control/client.ts';
 import { printableSidecar } from './view/printable.ts';
 import type { Context } from './ports.ts';
@@ -9,6 +10,29 @@ const DEFAULT_FILE = '/etc/lastcall/lastcall.yaml';
 export function configFile({ ports, globals }: Context): { readonly file: string; readonly named: boolean } {
   const file = globals.config ?? ports.env['LASTCALL_CONFIG'];
   return file === undefined || file === '' ? { file: DEFAULT_FILE, named: false } : { file, named: true };
+}
+
+/**
+ * Reads and checks the configuration file of this command.
+ * @param supervised true under `run -- COMMAND`
+ * @throws LastcallError `config` when the file cannot be read
+ */
+export async function readConfigFile(
+  context: Context,
+  supervised: boolean,
+): Promise<{ readonly file: string; readonly loaded: Loaded }> {
+  const { ports } = context;
+  const { file } = configFile(context);
+  // The parser is loaded only by commands that read the whole file.
+  const { readConfig } = await import('../config/load.ts');
+  const isTerminal = ports.stderr.isTTY === true;
+  const loaded = await readConfig(file, {
+    env: ports.env,
+    hostname: ports.hostname(),
+    isTerminal,
+    supervised,
+  });
+  return { file, loaded };
 }
 
 /**

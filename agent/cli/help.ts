@@ -1,4 +1,4 @@
-/** The examples that open each help text: what most people came for. */
+/** The examples that open each help text: the most frequent uses. */
 export const EXAMPLES = {
   root: [
     'lastcall stop --reason "deploy 41"       no new users, wait for the last one, stop the app',

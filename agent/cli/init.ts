@@ -23,7 +23,7 @@ export interface InitCommandOptions {
 
 /** The user and group of the shipped unit (deploy/systemd). */
 const SIDECAR = 'lastcall';
-/** Its owner may write it; the group is for the sidecar's user. It holds no secret, and will once an operator adds one. */
+/** Only its owner may write it; the group is for the sidecar's user. It holds no secret until an operator adds one. */
 const MODE = 0o640;
 
 /**

@@ -7,7 +7,7 @@ import { EXAMPLES } from './help.ts';
 /** 143 is 128 and the number of SIGTERM, as 130 is that of SIGINT. */
 type PageExitCode = (typeof EXIT_CODES)[Code] | 143;
 
-/** What each exit code means; which `code` of `--json` ends with it is added. */
+/** The meaning of each exit code; the page adds which `code` of `--json` ends with it. */
 const EXIT_TEXTS: Readonly<Record<PageExitCode, string>> = {
   0: 'Done, or was already so. Also: the policy `force` ended it, with `forced` above 0 in the result and a warning.',
   1: 'Failed or cancelled; the line says what.',

@@ -14,7 +14,7 @@ import { interrupted, type KnownSoFar } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
 import { askUntilDone } from './ask-until-done.ts';
 import type { Context } from './ports.ts';
-import { createStandIn, type LocalEngines } from './stand-in.ts';
+import { createSubstitute, type LocalEngines } from './open-substitute.ts';
 import { createProgress } from './view/progress.ts';
 import { reportResult, unfinished } from './view/result.ts';
 import { findSidecar } from './find-sidecar.ts';
@@ -46,13 +46,13 @@ export async function operate(
   }
   const client = await findSidecar(context);
   if (!options.wait) return submitOnly(context, body, client);
-  const standIn = createStandIn(context);
+  const substitute = createSubstitute(context);
   // Before it asks for anything: the wait lasts as long as the users stay, and a package may be upgraded or removed meanwhile.
-  if (body.noRefuse === true) await standIn.load();
+  if (body.noRefuse === true) await substitute.load();
   try {
-    return await wait(context, body, client, { standIn });
+    return await wait(context, body, client, { substitute });
   } finally {
-    await standIn.close();
+    await substitute.close();
   }
 }
 
@@ -86,7 +86,7 @@ async function wait(
   client: OperationClient,
   beside: LocalEngines,
 ): Promise<number> {
-  const { direct, standIn } = beside;
+  const { direct, substitute } = beside;
   const { ports } = context;
   const progress = createProgress(context, body.operation);
   let known: KnownSoFar = { id: null, status: null, result: null };
@@ -114,7 +114,7 @@ async function wait(
           client,
           body,
           listener,
-          { clock, standIn: standIn?.open ?? null },
+          { clock, substitute: substitute?.open ?? null },
           interrupts.signal,
         )
       : await waitForResult(client, body, listener, clock, interrupts.signal);

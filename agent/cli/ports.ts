@@ -3,7 +3,7 @@ import type { Diagnosis } from '../doctor/diagnosis.ts';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 
-/** What the command line needs from the world; main.ts gives the real things, a test gives its own. */
+/** What the command line needs from outside; main.ts passes the real ones, a test its own. */
 export interface CliPorts {
   /** The arguments after the program's name. */
   readonly argv: readonly string[];
@@ -27,11 +27,11 @@ export interface CliPorts {
    */
   readonly direct: (options: DirectOptions) => Promise<DirectService>;
   /**
-   * Loads all that a stand-in needs, so that an upgrade or a removal of the package in the middle does not take it away.
+   * Loads all that a substitute of the sidecar needs, so that an upgrade or a removal of the package in the middle does not take it away.
    * @returns the engine in this process in the place of the sidecar of that configuration, with its lock and its record;
    *   it rejects with a LastcallError that says why it cannot be
    */
-  readonly loadStandIn: () => Promise<(config: Config) => Promise<DirectService>>;
+  readonly loadSubstitute: () => Promise<(config: Config) => Promise<DirectService>>;
   /** Looks for every trap of a setup; writes nothing, but for a trial drain. @throws LastcallError `config` */
   readonly doctor: (request: DoctorRequest) => Promise<Diagnosis>;
 }
@@ -40,7 +40,7 @@ export interface DoctorRequest {
   readonly config: Config;
   /** The configuration file of HAProxy; null = none was given. */
   readonly haproxyFile: string | null;
-  /** Our environment, as it was given to us. */
+  /** The environment with which lastcall was started. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A trial drain; null = none. */
   readonly live: LiveRequest | null;
@@ -51,7 +51,7 @@ export interface LiveRequest {
   readonly url: string;
   /** Ends the trial early, and what was found is put back all the same. */
   readonly signal: AbortSignal;
-  /** Ends the putting back too: there is no more time for it. */
+  /** Ends also the restoring of what was found: there is no more time for it. */
   readonly last: AbortSignal;
   /**
    * Called once, when the drain has been asked for.

@@ -1,4 +1,4 @@
-/** What few commands need, as one part of the bundle: each part is a file of the package, which has at most 40. */
+/** Modules that few commands need, as one part of the bundle: each part is a file of the package, which has at most 40. */
 export { completeServers } from './complete-servers.ts';
 export { completionFor } from './completion.ts';
 export { doctor } from './doctor.ts';

@@ -3,7 +3,7 @@ import { configError } from '../config/report.ts';
 import { LastcallError } from '../system/error.ts';
 import { printableLine } from './view/printable.ts';
 import type { Context, Reload } from './ports.ts';
-import { configFile } from './find-sidecar.ts';
+import { readConfigFile } from './find-sidecar.ts';
 
 /**
  * `lastcall run [-- COMMAND ARG...]`: reads the configuration and becomes the sidecar.
@@ -16,7 +16,7 @@ export async function runSidecar(context: Context, command: readonly string[] | 
   if (command?.length === 0 || command?.[0] === '') {
     throw new LastcallError('usage', 'there is no command after --', { next: 'see `lastcall run --help`' });
   }
-  // From here on a SIGHUP means the file, and must not end us while it is read.
+  // From here on a SIGHUP asks for a reload, and must not end this process while the file is read.
   let isAsked = false;
   ports.signals.on('SIGHUP', () => (isAsked = true));
   const read = (): ReturnType<Reload['read']> => readSidecarConfig(context, command);
@@ -49,15 +49,8 @@ export async function readSidecarConfig(
   context: Context,
   command: readonly string[] | null,
 ): Promise<{ readonly config: Config; readonly warnings: readonly string[] }> {
-  const { ports, globals } = context;
-  const { file } = configFile(context);
-  const { readConfig } = await import('../config/load.ts');
-  const loaded = await readConfig(file, {
-    env: ports.env,
-    hostname: ports.hostname(),
-    isTerminal: ports.stderr.isTTY === true,
-    supervised: command !== null,
-  });
+  const { globals } = context;
+  const { file, loaded } = await readConfigFile(context, command !== null);
   if (!loaded.ok) throw configError(file, loaded.problems);
   const { config, warnings } = loaded;
   const control =

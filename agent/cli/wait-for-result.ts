@@ -12,14 +12,14 @@ export interface OperationClient {
   events(signal: AbortSignal): AsyncGenerator<ControlEvent, void>;
 }
 
-/** Called with what happens meanwhile. */
+/** Called with the events of the wait. */
 export interface ProgressListener {
   accepted(id: string, joined: boolean): void;
   status(status: Status): void;
   /** The sidecar is gone; it is waited for. */
   disconnected(error: LastcallError): void;
   reconnected(): void;
-  /** It was not done, for this reason, and is asked for again (`--no-refuse`). */
+  /** The request was refused or lost, for this reason, and is made again (`--no-refuse`). */
   again(why: string): void;
 }
 
@@ -32,7 +32,7 @@ const RETRY_FIRST_MS = 100;
 const RETRY_LONGEST_MS = 5_000;
 
 /**
- * Hands a request in and waits for its result; events are listened to first, so that no result is missed. A sidecar
+ * Submits a request and waits for its result; it listens to the events first, so that no result is missed. A sidecar
  * that goes away is waited for, until the operation's deadline and a margin have passed.
  * @param lostMs such a sidecar is waited for no longer than this; null = no shorter bound
  * @throws LastcallError `interrupted` when it is gone with a reboot that has begun
@@ -111,7 +111,7 @@ async function nextResult(
   }
 }
 
-/** Tries until it answers; the signal's patience bounds it. */
+/** Repeats `work` until it succeeds, or the signal aborts. */
 async function retry<T>(work: () => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
   for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_LONGEST_MS)) {
     await sleep(clock, pauseMs, signal);

@@ -19,7 +19,7 @@ const REFRESH_MS = 1_000;
 /** In a pipe, counts that change faster than this are one line, in milliseconds. */
 const LINE_MS = 1_000;
 
-/** What shows the status of one node: a sidecar, or the engine of this process. */
+/** The source of one node's status: a sidecar, or the engine in this process. */
 export type StatusClient = Pick<ControlClient, 'status' | 'holders' | 'events'>;
 
 /** Shows a status, and who holds the node where that was asked. */

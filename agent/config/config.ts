@@ -20,9 +20,9 @@ export interface Config {
   readonly sessions: readonly SourceConfig[];
   readonly drain: DrainConfig;
   readonly return: ReturnConfig;
-  /** Nodes of which so many may be out at a time; null = this node belongs to none. */
+  /** The nodes of which at most `slots` may be out at a time; null = this node belongs to no pool. */
   readonly pool: PoolConfig | null;
-  /** Where the nodes of the pool meet; null = nothing keeps `pool.slots`. */
+  /** The lock that the nodes of the pool share; null = nothing keeps `pool.slots`. */
   readonly lock: LockConfig | null;
   readonly schedule: readonly ScheduleConfig[];
   readonly hooks: readonly PhaseHookConfig[];
@@ -42,7 +42,7 @@ export interface Config {
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'json' | 'text' };
 }
 
-/** The way back. */
+/** How the node comes back. */
 export interface ReturnConfig {
   /** Until the application is healthy and every server UP. */
   readonly timeoutMs: number;
@@ -166,11 +166,11 @@ export interface PollerConfig {
   /** Its `agent-send`, where addresses are not enough. */
   readonly id: string | null;
 }
-/** Whatever only polls our health port: no count, no read-back. */
+/** A balancer that only polls our health port: no count, no read-back. */
 export interface HealthPollerConfig {
   readonly kind: 'health';
   readonly from: readonly string[];
-  /** The monitor's own: so many bad answers in a row until it leaves the node, and good ones until it takes it. */
+  /** The monitor's own setting: after so many bad answers in a row it sends the node no more users, after so many good ones it does again. */
   readonly fall: number;
   readonly rise: number;
 }
@@ -222,7 +222,7 @@ export interface ScheduleConfig {
   readonly reason: string;
   /** A random time, at most so long, between the time of the calendar and the operation. */
   readonly jitterMs: number;
-  /** What has to be so then; null = nothing. */
+  /** The condition that has to be met when the entry is due; null = none. */
   readonly when: ConditionConfig | null;
 }
 
@@ -244,7 +244,7 @@ export interface HealthAnswerConfig {
   readonly body: string;
 }
 export interface HooksListenConfig extends ListenConfig {
-  /** What a caller has to show; null = nothing, at an address that only this machine reaches. */
+  /** The file of the token that a caller has to send; null = none, at an address that only this machine reaches. */
   readonly tokenFile: string | null;
   /** Addresses or CIDR blocks that may connect; empty = any that reaches the port. */
   readonly allow: readonly string[];

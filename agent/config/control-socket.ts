@@ -43,7 +43,7 @@ export async function controlSocketOf(whereabouts: SocketLookup): Promise<string
   throw new LastcallError('config', `${file}: listen.control: ${problem}`, { target: file, next: NEXT });
 }
 
-/** On the command line a relative path is as good as any other. */
+/** On the command line a relative path is valid too. */
 function usable(socket: string): string {
   const problem = socket === '' ? 'names no socket' : tooLongForSocket(socket);
   if (problem === undefined) return socket;

@@ -16,7 +16,7 @@ export const STOP_SIGNAL: NodeJS.Signals = 'SIGTERM';
 /** From the stop signal to SIGKILL. */
 export const KILL_AFTER_MS = 30_000;
 export const DOCKER_SOCKET = '/var/run/docker.sock';
-/** What a stop command does when it is run a second time, only its operator can decide. */
+/** Only the operator knows what a stop command does when it runs a second time. */
 export const STOP_IDEMPOTENT = false;
 export const ON_SIGN_OUT = 'drain';
 
@@ -39,9 +39,9 @@ export const CLOSE_PER_SECOND = 20;
 
 export const DRAIN_TIMEOUT_MS = 30 * 60_000;
 export const DRAIN_ON_TIMEOUT = 'restore';
-/** So long must zero hold. */
+/** How long zero has to hold. */
 export const DRAIN_QUIET_MS = 1_000;
-/** So many other usable servers must remain on every balancer. */
+/** How many other usable servers have to remain at every balancer. */
 export const DRAIN_KEEP = 1;
 /** Whether a backup counts as such a server for an active one. */
 export const DRAIN_KEEP_BACKUPS = false;
@@ -65,7 +65,7 @@ export const LOCK_TTL_MAX_MS = 10 * 60_000;
 
 export const SCHEDULE_REASON = 'schedule';
 
-/** Bad answers in a row after which a monitor leaves the node, and good ones after which it takes it. */
+/** Bad answers in a row after which a monitor takes the node out, and good ones after which it takes it back. */
 export const MONITOR_FALL = 2;
 export const MONITOR_RISE = 2;
 /** HAProxy's `disable-on-404` takes the 404 for a sign-out; others match the body. */

@@ -30,7 +30,7 @@ const MAX_DEPTH = 64;
  */
 const MAX_SCALARS = 10_000;
 const MAX_ANCHORS = 100;
-/** The lexer's mark before the text of a scalar. */
+/** The mark that the lexer writes before the text of a scalar. */
 const SCALAR = '\u001f';
 /** What follows the first few errors of syntax is mostly their echo. */
 const MAX_SYNTAX_PROBLEMS = 20;

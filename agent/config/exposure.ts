@@ -3,7 +3,7 @@ import { dirname, isAbsolute } from 'node:path';
 import type { Config } from './config.ts';
 import type { SourceConfig } from './source-config.ts';
 
-/** What other users of this machine may read or change of that by which this process acts. */
+/** The files that decide what this process does, and that other users of this machine may read or change. */
 
 const OTHERS_WRITE = 0o022;
 const OTHERS_READ = 0o004;
@@ -12,7 +12,7 @@ const STICKY = 0o1000;
 /**
  * A warning for each file that decides what is run (the configuration, the commands) and that others than its owner may
  * change, and for each key and password that every user may read. What is not there, or may not be seen, is no matter
- * of this.
+ * of this check.
  * @param file the configuration's own
  */
 export async function exposedFiles(file: string, config: Config): Promise<string[]> {
@@ -33,7 +33,7 @@ export async function exposedFiles(file: string, config: Config): Promise<string
   return [...changed, ...read].flat();
 }
 
-/** Those with a path of their own; what PATH finds is the system's. */
+/** The programs that are written with a path; those that PATH finds are the system's. */
 function programsOf({ app, sessions, drain, schedule, hooks }: Config): string[] {
   const { probe, start, stop } = app;
   const commands = [
@@ -59,7 +59,7 @@ function passwordOf(source: SourceConfig): string[] {
   return source.kind === 'tomcat' ? [source.passwordFile] : [];
 }
 
-/** Itself, or by another one in its place. */
+/** May another user change the file, or put another one in its place? */
 async function mayOthersChange(path: string): Promise<boolean> {
   const folder = await modeOf(dirname(path));
   const isReplaceable = (folder & OTHERS_WRITE) !== 0 && (folder & STICKY) === 0;

@@ -2,7 +2,7 @@
 
 const MAX_NAME = 64;
 const MAX_VALUE = 4_096;
-/** Fields of the user's in one request. */
+/** The most header fields of the configuration in one request. */
 export const MAX_HEADERS = 32;
 
 /** Fields that make the connection and the length of the message, or that would change what is counted. */

@@ -1,7 +1,7 @@
 import type { Phase } from '../lifecycle/model/api.ts';
 import type { CommandConfig } from './command-config.ts';
 
-/** What an operator wants run or asked beside the lifecycle, as the configuration gives it. */
+/** The commands and webhooks that run beside the lifecycle, and the conditions, as the configuration gives them. */
 
 /** A command, or a POST of JSON to a URL, which may be a secret. */
 export type HookCallConfig =

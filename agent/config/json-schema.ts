@@ -9,7 +9,7 @@ import * as z from 'zod';
 
 type Json = z.core.JSONSchema.BaseSchema;
 
-/** A value that the environment has, or a part of it: `${NAME}`. */
+/** A text with a reference to the environment, `${NAME}`. */
 const VARIABLE = String.raw`\$\{`;
 
 /** The whole schema as plain JSON. */
@@ -29,7 +29,7 @@ function jsonOf(schema: z.ZodType): Json {
   });
 }
 
-/** What `meta` of a field says for this schema (fields.ts): zod has put it between the other keys. */
+/** Applies the hints in `meta` of a field (fields.ts), which zod has put between the other keys. */
 function addHints(json: Json): void {
   const { kinds, alsoWritten, ...rest } = json;
   if (kinds !== undefined) {

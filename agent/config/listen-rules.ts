@@ -2,7 +2,7 @@ import type { Config } from './config.ts';
 import type { Finding } from './problem.ts';
 
 const NAMES = ['agentCheck', 'health', 'metrics', 'hooks'] as const;
-/** With one of these every address of the machine is listened on. */
+/** Each of these means every address of the machine. */
 const EVERYWHERE: readonly string[] = ['0.0.0.0', '::'];
 
 /**
@@ -19,7 +19,7 @@ function checkToken({ hooks }: Config['listen']): Finding[] {
   return [{ path: ['listen', 'hooks'], message, at: 'value' }];
 }
 
-/** Only processes of this machine reach it; a name may come to mean another address. */
+/** Is this an address that only processes of this machine reach? A name may come to mean another address. */
 export function isLoopback(host: string): boolean {
   return host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }

@@ -34,7 +34,7 @@ export type Loaded =
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
 /**
- * Reads and checks a configuration file, and looks who else may change it and what it names.
+ * Reads and checks a configuration file, and whether other users may change it or the files that it names.
  * @returns as `loadConfig`
  * @throws LastcallError `config` when there is no such file, or it cannot be read, is too big or is no text
  */

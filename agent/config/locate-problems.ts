@@ -4,9 +4,9 @@ import type { Finding, ConfigProblem } from './problem.ts';
 import type { Tree } from './tree.ts';
 import { printable } from '../system/printable.ts';
 
-/** A shorter value is found everywhere, and is no secret. */
+/** The least length of a value that counts as secret: a shorter one is found in any text. */
 const SECRET_CHARS = 3;
-/** So much of a value is quoted at the shortest, before `...`. */
+/** The least number of characters of a value that a message quotes before `...`. */
 const QUOTED_CHARS = 40;
 
 /**
@@ -21,7 +21,7 @@ export function withoutValues({ substituted }: Pick<Tree, 'substituted'>, messag
       const shown = names.map((name) => `\${${name}}`).join('');
       const forms = [value, JSON.stringify(value).slice(1, -1), printable(value)];
       const whole = forms.reduce((all, form) => all.replaceAll(form, () => shown), text);
-      // What is cut is quoted, and goes on with dots.
+      // A quoted text that was cut ends with dots.
       const begun =
         value.length > QUOTED_CHARS ? JSON.stringify(value.slice(0, QUOTED_CHARS)).slice(1, -1) : null;
       if (begun === null || !whole.includes(begun)) return whole;

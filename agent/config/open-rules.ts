@@ -1,10 +1,10 @@
 import { isIPv6 } from 'node:net';
 import type { Config } from './config.ts';
 
-/** What a configuration leaves open to other hosts: legal, and worth a sentence. */
+/** Warnings of what a valid configuration leaves open to other hosts. */
 
 const EVERYWHERE = ['0.0.0.0', '::', '[::]'];
-/** Eight addresses: as many as one balancer may have. */
+/** The longest prefixes without a warning: eight addresses, as many as one balancer may have. */
 const WIDEST = { v4: 29, v6: 125 } as const;
 
 /** A port that every host may ask, and a block of addresses from which every host is taken for a balancer. */
@@ -44,7 +44,7 @@ export function warnOfOpen(config: Config): string[] {
 const OTHERS_OPEN = 0o002;
 const GROUP_OPENS = 0o020;
 
-/** Who opens the control socket may do more than take this node out. */
+/** A user that may open the control socket can do more than take this node out. */
 function warnOfSocket({ listen, lock, node }: Config): string[] {
   const { mode, group } = listen.control;
   const slots = lock === null ? '' : ', and free slots of its pool';

@@ -4,9 +4,9 @@ import type { Finding } from './problem.ts';
 
 /** One poller of a balancer, as its address and its `agent-send` distinguish it. */
 interface ListedPoller {
-  /** What it has in common with no other one: any of these is enough to take one for the other. */
+  /** Its marks, each of which no other poller may have: two pollers with one mark in common cannot be distinguished. */
   readonly marks: readonly string[];
-  /** Of the value that has to change. */
+  /** The path of the value that has to change. */
   readonly path: Finding['path'];
   /** What to write instead. */
   readonly how: string;

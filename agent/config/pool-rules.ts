@@ -1,7 +1,7 @@
 import type { Config } from './config.ts';
 import type { Finding } from './problem.ts';
 
-/** What `pool` and `lock` must be to each other. */
+/** How `pool`, `lock` and what depends on them have to fit together. */
 
 const NO_LOCK =
   'pool: no lock is configured, so `pool.slots` and `pool.brake` are not kept: only drain.keep keeps nodes from going out at once, and a guard is no lock';

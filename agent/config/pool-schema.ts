@@ -4,9 +4,9 @@ import * as field from './fields.ts';
 import { mapping, oneOf } from './fields.ts';
 import * as z from 'zod';
 
-/** `pool` and `lock`: the nodes of which so many may be out, and where they meet. */
+/** `pool` and `lock`: the nodes of which only some may be out at a time, and the lock that they share. */
 
-/** More than any pool has; other nodes believe no larger number. */
+/** Larger than any pool; the guards of other nodes refuse a larger number. */
 const MOST_NODES = 1_000;
 
 export const pool = mapping({

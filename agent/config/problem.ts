@@ -1,4 +1,4 @@
-import { quoted } from '../system/printable.ts';
+import { quotedStart } from '../system/printable.ts';
 
 /** One thing that is wrong in a configuration file, and where. */
 export interface ConfigProblem {
@@ -35,7 +35,7 @@ export function pathText(path: readonly PropertyKey[]): string {
 
 /** A text from the file, in quotes, escaped and cut so that it cannot break or flood a line. */
 export function quote(text: string): string {
-  return quoted(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+  return quotedStart(text, 60);
 }
 
 /** `file:line:column: path: message`, the form that editors and compilers share. */

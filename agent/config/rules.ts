@@ -8,7 +8,7 @@ import { checkTimes, warnOfGrace, warnOfRamp } from './time-rules.ts';
 import { socketPathProblem } from './validators.ts';
 
 /**
- * What the values of a configuration must be to each other.
+ * How the values of a configuration have to fit together.
  * @param supervised true under `run -- COMMAND`: start and stop are the child's
  * @returns every contradiction, with the path of the value that has to change
  */
@@ -29,7 +29,7 @@ export async function checkRules(config: Config, supervised: boolean): Promise<F
   ];
 }
 
-/** What is legal but ought to be known. */
+/** Warnings of a valid configuration. */
 export function warningsOf(config: Config, supervised: boolean): string[] {
   const warnings: string[] = [];
   if (config.listen.health !== null && config.balancers.every(({ kind }) => kind !== 'health')) {
@@ -54,7 +54,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   return warnings;
 }
 
-/** What stop and restart refuse later, as far as it follows from the file: stickiness is seen at HAProxy only. */
+/** Warns that stop and restart will refuse later, as far as that follows from the file: only HAProxy shows stickiness. */
 function uncounted({ sessions, sticky, drain }: Config): string[] {
   if (sticky === false || drain.quietExplicit || sessions.some(countsUsers)) return [];
   if (sticky === 'auto' && sessions.length === 0) return [];
@@ -94,7 +94,7 @@ function at(path: Finding['path'], message: string): Finding {
   return { path, message, at: 'value' };
 }
 
-/** A written path is checked at its position; this one may be made of the node's name. */
+/** A path in the file is checked by the schema; this one may be made of the node's name. */
 function checkSocket({ listen }: Config): Finding[] {
   const message = socketPathProblem(listen.control.path);
   return message === undefined ? [] : [at(['listen', 'control'], message)];
@@ -219,7 +219,7 @@ function isUnproven({ stop }: Config['app']): boolean {
   return (stop?.kind === 'command' || stop?.kind === 'http') && stop.gone === null;
 }
 
-/** node-cron is loaded only for those who have a calendar. */
+/** node-cron is loaded only where a calendar is configured. */
 async function checkSchedule({ schedule }: Config): Promise<Finding[]> {
   if (schedule.length === 0) return [];
   const { validateDetailed } = await import('node-cron');

@@ -4,17 +4,17 @@ import { formatDuration } from '../formats/duration.ts';
 import { SOURCE_KINDS } from './source-config.ts';
 import type { Finding } from './problem.ts';
 
-/** Durations that are legal by themselves, and with which the node could never do what it is for. */
+/** Durations that are valid by themselves, but with which no drain, or no return, could succeed. */
 
-/** An application is asked at most so often: below that the probe itself is load. */
+/** The shortest pause between two probes: below that the probe itself is load. */
 const PROBE_EVERY_LEAST_MS = 100;
-/** Health that is asked less often than this is history: `ready` waits for `rise` answers. */
+/** The longest pause between two probes: `ready` waits for `rise` answers, and an older answer shows nothing of the present. */
 const PROBE_EVERY_MOST_MS = 10 * 60_000;
 /** An application that has not answered for a minute is not well, whatever it answers then. */
 const PROBE_TIMEOUT_MOST_MS = 60_000;
 
 /**
- * Checks durations against each other and against what they are for.
+ * Checks durations against each other and against their purpose.
  * @returns every contradiction, with the path of the value that has to change
  */
 export function checkTimes({ drain, app }: Pick<Config, 'drain' | 'app'>): Finding[] {
@@ -31,7 +31,7 @@ function checkQuiet({ quietMs, quietExplicit, timeoutMs }: DrainConfig): Finding
 }
 
 /**
- * What stop and restart refuse later (75 `uncounted`) where no worker of before a reload can be seen: HAProxy on another
+ * Warns that stop and restart will refuse (75 `uncounted`) where no old worker can be seen: HAProxy on another
  * machine, without a master CLI, and no kernel that counts. On this machine /proc shows them, as a rule.
  */
 export function warnOfGrace({ balancers, sessions, drain, reloadGraceMs }: Config): string[] {

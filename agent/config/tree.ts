@@ -14,7 +14,7 @@ export interface Tree {
   readonly findings: readonly Finding[];
   /** False where the document was too much to be read to its end: then only the findings count. */
   readonly complete: boolean;
-  /** What the environment gave, by the text that each value became. */
+  /** The variables of the environment, by the text that each value became. */
   readonly substituted: ReadonlyMap<string, readonly string[]>;
   /** The position of a path, or else of the nearest path above it. */
   find(path: Path, at: Finding['at']): FoundNode;

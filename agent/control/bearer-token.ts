@@ -12,12 +12,12 @@ export interface BearerToken {
 
 /** 128 bits in base64 are 22 characters; fewer than 16 can be guessed. */
 const SHORTEST = 16;
-/** A file that is changed counts from then on; a flood of callers is no load for the disk. */
+/** A changed file counts within this time; a flood of callers does not load the disk. */
 const READ_EVERY_MS = 1_000;
 
 /**
- * Reads the token, and reads it anew when it is asked for later: a new one needs no restart.
- * @param path null = none is asked for
+ * Reads the token, and reads it anew for later calls: a new token needs no restart.
+ * @param path null = callers need no token
  * @throws LastcallError `config`: it cannot be read, is too short, or may be changed by another user than its owner
  */
 export async function openBearerToken(

@@ -38,7 +38,7 @@ export interface ControlClient {
   events(signal: AbortSignal): AsyncGenerator<ControlEvent, void>;
 }
 
-/** A snapshot needs no work on the other side. */
+/** The time for a snapshot, which costs the sidecar no work. */
 const ANSWER_MS = 5_000;
 /** Before it accepts, the sidecar asks balancers and proves the stop, each within its own deadline. */
 const SUBMIT_MS = 60_000;

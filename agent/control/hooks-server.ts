@@ -24,9 +24,9 @@ export interface HooksServerPorts extends PrestopPorts {
 /** Every path that is answered, by GET and by POST. */
 export const HOOK_PATHS: readonly string[] = ['/hooks/prestop'];
 const METHODS = ['GET', 'POST'];
-/** So many callers may wait at once; one pod has one hook for each of its containers. */
+/** The most callers that wait at once; a pod has one hook for each of its containers. */
 const MOST_WAITING = 256;
-/** A wrong token is in the log at most so often, in milliseconds. */
+/** The shortest time between two log lines about wrong tokens, in milliseconds. */
 const TELL_EVERY_MS = 60_000;
 
 /** @throws LastcallError `config` for a token that cannot be used, and as `HttpListener.listen` */

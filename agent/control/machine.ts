@@ -7,15 +7,15 @@ import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/er
 import { createClient } from './client.ts';
 import { NO_HTTP } from './http-client.ts';
 
-/** A sidecar that is held up for longer is one that cannot be asked, in milliseconds. */
+/** How long a sidecar may take to answer before it counts as one that cannot be asked, in milliseconds. */
 const ASK_MS = 2_000;
-/** How one is recognised: by the name that the default has, too. */
+/** The name of a control socket, which the default path has too. */
 const SOCKET = /\.sock$/;
 
 /**
- * The other nodes of this machine that are in service, or may be: what goes down with the machine takes their users with it.
+ * The other nodes of this machine that are in service, or may be: a reboot would end their users' sessions.
  * Their sidecars are found by their control sockets, in the directory that ours is in (by default /run/lastcall). One that cannot
- * be asked counts, and so does one that was killed: it leaves its socket, which an orderly end removes. What is no sidecar does not.
+ * be asked counts, and so does one that was killed: it leaves its socket, which an orderly end removes. Other programs do not count.
  * @param ownSocket the path of our own control socket
  * @returns asks once, with a few words for each; it throws the signal's reason, and the system's error where the directory cannot
  *   be read
@@ -52,7 +52,7 @@ async function describe(path: string, clock: Clock, signal: AbortSignal): Promis
 function inService(status: Status): string | null {
   const { node, phase } = status;
   if (phase === 'stopped') return null;
-  // These are the phases in which a monitor learns from the fence, too, whether the node is out.
+  // In these phases the answer to a monitor depends on the fence: the node may be out.
   if (!['by-fence', 'by-both'].includes(PHASES[phase].monitors)) return `${node} is ${phase}`;
   const open = unfenced(status);
   return open.length === 0 ? null : `${node} is ${phase} with ${open.join(' and ')}`;
@@ -62,7 +62,7 @@ function inService(status: Status): string | null {
 function unfenced({ balancers }: Status): readonly string[] {
   return balancers.flatMap(({ name, reachable, servers }) =>
     servers
-      // One that its HAProxy does not have shows nothing, and gets no users.
+      // A server that HAProxy does not have shows no state, and gets no users.
       .filter(({ admin }) => admin !== 'maint' && !(reachable && admin === null))
       .map((server) => `${server.name} in ${server.admin?.toUpperCase() ?? 'an unknown state'} at ${name}`),
   );

@@ -18,7 +18,7 @@ const OPERATIONS: readonly OperationKind[] = [
 ];
 const HOLD_IN: readonly ('drain' | 'maint')[] = ['drain', 'maint'];
 const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'force', 'hold'];
-/** A reason is one line of a log, not a document. */
+/** The longest text: a reason is one line of a log. */
 const MAX_TEXT = 500;
 
 /** A key of the request body: the field of the request that it becomes, and how it is read; undefined = left out. */
@@ -34,7 +34,7 @@ function term<K extends keyof Request, T extends Request[K] | undefined>(
   return { becomes, read };
 }
 
-/** All that can be asked for, in the order in which messages list the keys. */
+/** All keys of a request, in the order in which messages list them. */
 const TERMS = {
   operation: term('kind', (value, key) => oneOf(OPERATIONS)(value, key) ?? missing(key, OPERATIONS)),
   reason: term('reason', text),
@@ -88,7 +88,7 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-/** What can wait for a slot of its pool. */
+/** The operations that can wait for a slot of their pool. */
 const WAITING: readonly OperationKind[] = ['drain', 'stop', 'restart', 'reboot'];
 
 /** @throws LastcallError `usage` for what can be asked for, but not of this operation */
@@ -109,7 +109,7 @@ export function text(value: unknown, key: string): string | null {
   if (typeof value !== 'string' || value.trim() === '')
     throw problem(`\`${key}\` must be a text that is not empty`);
   if (value.length > MAX_TEXT) throw problem(`\`${key}\` is longer than ${MAX_TEXT} characters`);
-  // They would forge lines in a log, move a terminal's cursor, or reverse the text after them.
+  // Such characters would forge lines in a log, move a terminal's cursor, or reverse the text after them.
   if (hasUnprintable(value))
     throw problem(`\`${key}\` must be one line without control or format characters`);
   return value;

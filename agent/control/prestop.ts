@@ -12,7 +12,7 @@ export interface Prestop {
    * @param gone aborted when the caller has left
    */
   wait(gone: AbortSignal): Promise<Result>;
-  /** How many wait now. */
+  /** How many callers wait now. */
   readonly waiting: number;
 }
 
@@ -24,7 +24,7 @@ export interface PrestopPorts {
    * @param timeoutMs from now on, in milliseconds; also where it joins
    */
   readonly drain: (timeoutMs: number) => Promise<Result>;
-  /** How long a request may take, with those that are made again after a refusal, in milliseconds: `drain.timeout` of now. */
+  /** How long a request and its repetitions after a refusal may take, in milliseconds: the present `drain.timeout`. */
   readonly timeoutMs: () => number;
 }
 
@@ -58,7 +58,7 @@ export function createPrestop(ports: PrestopPorts): Prestop {
   };
 }
 
-/** Makes a request that is refused again, as long as a caller waits for it and `drain.timeout` is not over. */
+/** Repeats a refused request for as long as a caller waits for it and `drain.timeout` is not over. */
 async function untilDrained(
   { clock, log, drain, timeoutMs }: PrestopPorts,
   left: () => AbortSignal,
@@ -77,7 +77,7 @@ async function untilDrained(
     try {
       await sleep(clock, Math.min(pauseMs, restMs), left());
     } catch {
-      // No caller is left to ask again for.
+      // No caller waits any more, so the request is not repeated.
       return result;
     }
     result = await drain(Math.max(1, end - clock.now()));

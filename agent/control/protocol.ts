@@ -2,7 +2,7 @@ import type { OperationKind, OnTimeout, Result, Status } from '../lifecycle/mode
 import { LastcallError } from '../system/error.ts';
 import { SOCKET_PATH_BYTES } from '../system/limits.ts';
 
-/** What goes over the control socket, as both of its ends see it. */
+/** The messages of the control socket, as both of its ends see them. */
 
 /** The body of `POST /v1/operations`: the command line's options. Durations are texts such as `5m`. */
 export interface RequestBody {
@@ -16,7 +16,7 @@ export interface RequestBody {
   readonly dryRun?: boolean;
   /** drain and stop: the caller ends the application whatever is answered. */
   readonly noRefuse?: boolean;
-  /** drain, stop and restart: so long a slot of the pool is waited for. */
+  /** drain, stop and restart: how long the request waits for a slot of the pool. */
   readonly waitForSlot?: string;
   /** `backend/server`, left out of `unlisted`. */
   readonly ignoreServers?: readonly string[];

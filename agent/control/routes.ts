@@ -175,7 +175,7 @@ function problemOf(error: unknown): ApiProblem {
   return { code: isLastcallError(error) ? error.code : 'failed', message: messageOf(error) };
 }
 
-/** A caller who has left in the meantime gets nothing, and needs nothing. */
+/** Sends an answer; a caller who has left in the meantime gets none. */
 function reply(response: ServerResponse, { status, body }: RouteAnswer): void {
   if (response.headersSent || response.destroyed) return;
   const text = `${JSON.stringify(body)}\n`;

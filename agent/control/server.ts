@@ -64,7 +64,7 @@ export async function openControl(config: ControlConfig, ports: ControlPorts): P
     const accept = (stream: RequestStream): void => {
       // As for any HTTP server: a caller that ends its direction has left.
       socket.once('end', () => stream.push(null));
-      // What was written is the caller's by then: a unix socket loses nothing of it.
+      // By then the kernel has all of the answer, and a unix socket loses none of it.
       stream.once('finish', () => socket.destroy());
       http.emit('connection', stream);
     };

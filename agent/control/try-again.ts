@@ -1,10 +1,10 @@
 import type { Code } from '../system/error.ts';
 
-/** What a caller does with a refusal who ends the application whatever is answered. */
+/** Which refusals a caller repeats that ends the application whatever the answer is. */
 
 /**
- * Whether a request that ended so is made again. `again`: an operator, or time, may change the outcome. `final`:
- * another try cannot succeed, or the operation's own deadline has decided. `once`: final for a stop, whose effect
+ * Whether a request that ended with this code is repeated. `again`: an operator, or time, may change the outcome. `final`:
+ * a repetition cannot succeed, or the operation's own deadline has decided. `once`: final for a stop, whose effect
  * on the application is unknown.
  */
 const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
@@ -34,7 +34,7 @@ const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
   interrupted: 'final',
 };
 
-/** No other try is made after this code of a drain or a stop. */
+/** True where a drain or a stop that ended with this code is not repeated. */
 export function isFinal(code: Code, operation: string): boolean {
   const after = AFTER[code];
   return after === 'final' || (after === 'once' && operation === 'stop');

@@ -5,7 +5,7 @@ import { errorText } from '../system/error-text.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Ports } from './ports.ts';
 
-/** What concerns a node of the pool that holds a slot and whose sidecar does not live. Never throws: a failure is an event too. */
+/** Questions about a node of the pool that holds a slot and whose sidecar does not live. Never throws: a failure is an event too. */
 
 type HolderEvent<T extends Event['type']> = Omit<Extract<Event, { type: T }>, 'at'>;
 

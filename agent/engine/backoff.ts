@@ -14,7 +14,7 @@ const FIRST_MS = 100;
 const LONGEST_MS = 800;
 
 /**
- * Twice as long after each failure, up to a limit, and never all at the same moment: a thousand sidecars that found
+ * Twice as long after each failure, up to a limit, and at random moments: a thousand sidecars that found
  * HAProxy's ten connections taken must not come back together.
  * @param random from 0 to 1
  */

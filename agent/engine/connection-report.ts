@@ -5,11 +5,11 @@ import type { Ports } from './ports.ts';
 
 /** An answer is good for this long, in milliseconds: ten people who watch ask HAProxy no more often than one. */
 const GOOD_FOR_MS = 2_000;
-/** To answer, HAProxy walks over all of its streams: at most one part in so many of the time is spent on it. */
+/** To answer, HAProxy walks over all of its streams: at most one part in 20 of its time is spent on that. */
 const SHARE = 20;
-/** One that is frozen takes long to answer without working at it. */
+/** A frozen HAProxy takes long to answer without working on the answer. */
 const LONGEST_GOOD_MS = 30_000;
-/** So many of the longest-lived are named. */
+/** How many of the longest-lived connections are listed. */
 const OLDEST = 10;
 
 /**
@@ -61,7 +61,7 @@ function unavailable({ name, servers }: Balancer, error: string): BalancerConnec
 
 type BalancerConnections = Pick<HoldersReport, 'servers' | 'oldest'>;
 
-/** The servers of one balancer, one after the other: it has few slots for those who ask. */
+/** The servers of one balancer, one after the other: HAProxy has few connections for its Runtime API. */
 async function connectionsAt(balancer: Balancer, signal: AbortSignal): Promise<BalancerConnections> {
   const servers: ServerHolders[] = [];
   const oldest: BalancerConnections['oldest'][number][] = [];

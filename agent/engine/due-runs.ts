@@ -18,24 +18,24 @@ export interface DueRuns {
   /** @returns null for an entry that no sidecar has kept yet */
   of(entry: string): DueRun | null;
   /**
-   * Keeps what is given in place of what was. Never rejects: where the disk fails, the next sidecar may tell a run as missed that
-   * was not. Resolves when the disk has it, or has not for two seconds.
+   * Keeps `entries` in place of their former values. Never rejects: where the disk fails, the next sidecar may report a run as missed that
+   * was not. Resolves when the disk has them, or has not answered for two seconds.
    */
   keep(entries: Readonly<Record<string, DueRun>>): Promise<void>;
-  /** As `keep`, and all others are forgotten. */
+  /** As `keep`, and forgets all other entries. */
   reset(entries: Readonly<Record<string, DueRun>>): Promise<void>;
 }
 
-/** A disk that hangs keeps no run from its beginning for longer. */
+/** A disk that hangs delays the beginning of a run by no more than this. */
 const PATIENCE_MS = 2_000;
 
-/** Where there is no calendar to keep (a stand-in), and no disk. */
+/** Where there is no calendar to keep (a substitute of the sidecar), and no disk. */
 export function createDueRuns(save: (all: object) => Promise<void> = async () => undefined): DueRuns {
   return dueRuns({}, save);
 }
 
 /**
- * Reads what the sidecar before us has kept. A disk that fails is a warning: then no run is told as missed.
+ * Reads what the sidecar before us has kept. A disk that fails is a warning: then no run is reported as missed.
  * @param noteFile kept for the calendar of this node
  */
 export async function openDueRuns(
@@ -44,7 +44,7 @@ export async function openDueRuns(
 ): Promise<DueRuns> {
   const warn = (error: unknown): void =>
     onWarning(
-      `runs of the calendar may be told as missed that were not, or not be told: ${messageOf(error)}`,
+      `runs of the calendar may be reported as missed that were not, or not be reported: ${messageOf(error)}`,
     );
   const all = await within(clock, () => noteFile.load()).then(dueRunsIn, (error: unknown) => {
     warn(error);
@@ -83,7 +83,7 @@ function within<T>(clock: Clock, run: () => Promise<T>): Promise<T> {
   return withDeadline(clock, PATIENCE_MS, new AbortController().signal, late, run);
 }
 
-/** Without what cannot be read: it is as an entry that is new. */
+/** Without entries that cannot be read: each of them counts as new. */
 function dueRunsIn(note: unknown): DueEntries {
   const entries = Object.entries((note ?? {}) as Readonly<Record<string, unknown>>);
   return Object.fromEntries(

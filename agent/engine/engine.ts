@@ -8,7 +8,7 @@ import { sleep } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Verdict } from '../probes/verdict.ts';
 import { createConnectionReport } from './connection-report.ts';
-import { type Core, createCore } from './core.ts';
+import { type LifecycleRunner, createLifecycleRunner } from './lifecycle-runner.ts';
 import { NO_SIGNS } from './life-signs.ts';
 import { createPoolReport } from './pool-report.ts';
 import type { Ports } from './ports.ts';
@@ -29,13 +29,13 @@ export interface Engine extends Service {
    * @throws LastcallError `state-write` when the record cannot be read
    */
   start(supervise?: Supervise): Promise<void>;
-  /** Resolves once it is known again what was under way: no operation can be answered before that. */
+  /** Resolves once the record has shown what was under way: no operation can be answered before that. */
   readonly ready: Promise<void>;
-  /** The prober's news; `signedOut` null = nothing new of that. */
+  /** A verdict of the prober; `signedOut` null = unchanged. */
   probed(verdict: Pick<Verdict, 'health' | 'startedAt'> & { readonly signedOut: boolean | null }): void;
   /** The supervised application has ended. */
   appGone(): void;
-  /** A second signal: no more patience. */
+  /** A second signal: the operation that is under way forces at once. */
   readonly forceNow: () => void;
   /**
    * Resolves once every balancer shows what is wanted of it, or two seconds later, with a warning for each server that
@@ -44,7 +44,7 @@ export interface Engine extends Service {
   readonly untilInSync: () => Promise<void>;
   /** Resolves once no stop and no start of the application is under way: at once, where none is. */
   readonly commandsEnded: () => Promise<void>;
-  /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
+  /** Ends all polls and aborts what is under way. The balancers stay as they are. */
   close(): Promise<void>;
 }
 
@@ -58,26 +58,26 @@ const LAST_WRITE_MS = 2_000;
 export function createEngine(policy: Policy, ports: Ports): Engine {
   const closing = new AbortController();
   const { signal } = closing;
-  const core = createCore(policy, ports, signal);
-  const { requests, post } = core;
+  const runner = createLifecycleRunner(policy, ports, signal);
+  const { requests, post } = runner;
   let begin = (): void => undefined;
   const ready = new Promise<void>((resolve) => (begin = resolve));
-  const whyNot = (name: string): string | null => core.state().balancers[name]?.error ?? null;
+  const whyNot = (name: string): string | null => runner.state().balancers[name]?.error ?? null;
   return {
     async start(supervise) {
-      await boot(core, ports, signal, supervise);
+      await boot(runner, ports, signal, supervise);
       begin();
-      core.pollers.start();
+      runner.pollers.start();
     },
     ready,
     submit: (request: Request) => requests.submit(request, () => post({ type: 'submit', request })),
-    result: (id) => requests.result(id) ?? (isUnderWay(core.state(), id) ? 'running' : undefined),
+    result: (id) => requests.result(id) ?? (isUnderWay(runner.state(), id) ? 'running' : undefined),
     cancel(id, by) {
-      const answer = cancelOf(core.state(), id);
+      const answer = cancelOf(runner.state(), id);
       if (answer === 'cancelling') post({ type: 'cancel', id, by });
       return answer;
     },
-    status: core.status,
+    status: runner.status,
     watch: requests.watch,
     unlock: (request) => unlock(ports.lock, request, signal),
     holders: createConnectionReport(ports, whyNot, signal),
@@ -85,13 +85,13 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     probed: ({ health, signedOut, startedAt }) => post({ type: 'probed', health, signedOut, startedAt }),
     appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
     forceNow: () => post({ type: 'force-now' }),
-    untilInSync: () => untilInSync(core, policy, ports, signal),
-    commandsEnded: () => core.work.commandsEnded(),
+    untilInSync: () => untilInSync(runner, policy, ports, signal),
+    commandsEnded: () => runner.work.commandsEnded(),
     async close() {
-      core.cancelTimer();
-      core.pollers.stop();
+      runner.cancelTimer();
+      runner.pollers.stop();
       closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
-      await core.work.allEnded();
+      await runner.work.allEnded();
       await ports.probing?.prober.close();
       await ports.lock?.close();
     },
@@ -100,7 +100,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
 
 /** Reads the record and posts the first event. */
 async function boot(
-  { file, tuned, requests, post }: Core,
+  { file, tuned, requests, post }: LifecycleRunner,
   ports: Ports,
   signal: AbortSignal,
   supervise: Supervise | undefined,
@@ -116,17 +116,17 @@ async function boot(
 }
 
 async function untilInSync(
-  core: Core,
+  runner: LifecycleRunner,
   policy: Policy,
   { clock, log }: Ports,
   signal: AbortSignal,
 ): Promise<void> {
   const inSync = async (): Promise<void> => {
-    while (!allInSync(policy, core.state())) await core.settled();
+    while (!allInSync(policy, runner.state())) await runner.settled();
   };
   const patience = sleep(clock, LAST_WRITE_MS, signal).catch(() => undefined);
   await Promise.race([inSync(), patience]);
-  for (const { balancerName, name, target } of notInSync(policy, core.state())) {
+  for (const { balancerName, name, target } of notInSync(policy, runner.state())) {
     const missing = `${balancerName}: ${name} was not seen in ${target?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
     log.warn(`${missing}; it will be set again at the next start; until then HAProxy may route users to it`, {
       node: policy.node,

@@ -20,7 +20,7 @@ const FEWEST_LEFT = 3;
 const DEVIATIONS = 2;
 /** Before that much has been seen, in milliseconds, there is nothing to be read from it. */
 const SHORTEST_MS = 3_000;
-/** Farther ahead than this many times what was looked at, an end is not in sight. */
+/** An end that is farther ahead than this many times the window counts as unknown. */
 const FARTHEST = 20;
 
 /**
@@ -28,8 +28,8 @@ const FARTHEST = 20;
  *
  * A survival fit of a recent window: users leave one by one at some rate, and the last of many takes long. A
  * straight line through the same window promises too much: on the recorded curves (`npm run bench`) a third of the
- * true time, and its geometric mean with the fit a half. The window is recent, since what was true before lunch is
- * not.
+ * true time, and its geometric mean with the fit a half. The window is recent, since users leave at other rates at
+ * other times of the day.
  * @param samples in the order of time; may have gaps
  * @param now monotonic milliseconds
  * @param atMostMs by then all users are gone if none sends another request; null = unknown

@@ -13,7 +13,7 @@ export interface LastRuns {
   resume(kept: Readonly<Record<string, number>>): void;
 }
 
-/** Of a file that was changed again and again only the last entries matter. */
+/** How many entries are kept: of a configuration that was changed again and again only the last ones matter. */
 const KEPT = 32;
 
 export function createLastRuns(): LastRuns {

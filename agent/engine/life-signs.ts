@@ -21,7 +21,7 @@ export async function lookForLife(
   const [counts, servers, processes] = await Promise.all([
     countAll(ports, signal),
     lookAtAll(ports, signal),
-    ports.stopper?.remains?.() ?? [],
+    ports.stopper?.remainingPids?.() ?? [],
   ]);
   const addresses = new Map(
     servers.flatMap(({ view: { address } }) =>

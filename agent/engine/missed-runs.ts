@@ -4,7 +4,7 @@ import type { LabelledCounts } from '../system/labelled-counts.ts';
 import type { Log } from '../system/log-port.ts';
 import type { DueRun, DueRuns } from './due-runs.ts';
 
-/** Runs of the calendar that no sidecar has come to: they are told, and not made up for. */
+/** Runs of the calendar at whose time no sidecar ran: they are reported, and not made up for. */
 
 export interface MissedRun {
   readonly do: ScheduleConfig['do'];
@@ -26,7 +26,7 @@ const MISSED =
   'a scheduled operation was missed: no sidecar ran at its time, or the one that ran was ended while the run waited; it is not made up for';
 
 /**
- * Tells of a run that was missed; of several of one entry the first.
+ * Reports a run that was missed; of several of one entry the first.
  * @param next its next run from now on, in milliseconds since 1970
  * @returns where the entry stands now
  */
@@ -54,12 +54,12 @@ export function alarmOf({ do: kind, reason, when }: ScheduleConfig, due: DueRun 
   ];
 }
 
-/** Entries of one time and condition that do different things stand each for itself. */
+/** Entries of one time and condition are distinguished by what they do. */
 export function dueName(config: ScheduleConfig): string {
   return `${config.do} ${nameOf(config)}`;
 }
 
-/** Entries of one time are told apart by their `when`. */
+/** Entries of one time are distinguished by their `when`. */
 export function nameOf({ cron, timezone, when }: ScheduleConfig): string {
   return [cron, timezone, when && JSON.stringify(when)].filter((part) => part !== null).join(' ');
 }

@@ -4,14 +4,14 @@ import type { Clock } from '../system/clock.ts';
 export interface Poller {
   /** Asks at once, or as soon as it may; while a question is under way, once more right after it. */
   kick(): void;
-  /** Asks at once, even within the least pause: an operation has come as far as this answer. Under way: once more. */
+  /** Asks at once, even within the least pause: an operation waits for this answer alone. While a question is under way, once more after it. */
   confirm(): void;
   /** Asks no more. */
   stop(): void;
 }
 
 /**
- * @param ask answers when the question is over; it must not throw
+ * @param ask resolves when the question is over; it must not reject
  * @param pauseMs asked after each question: how long until the next
  * @param minPauseMs asked before each question but the first and those that confirm: how long after the last one it
  *   has to wait, kick or not

@@ -14,7 +14,7 @@ import type { Ports } from './ports.ts';
 
 /** An answer is good for this long, in milliseconds: two nodes show the same within two seconds, however many watch. */
 const GOOD_FOR_MS = 1_000;
-/** HAProxy lists the whole backend: one part in so many of the time is spent on it, more only to show the same in time. */
+/** HAProxy lists the whole backend: at most one part in 20 of its time is spent on that, more only to keep `GOOD_FOR_MS`. */
 const SHARE = 20;
 const LONGEST_GOOD_MS = 2_000;
 
@@ -52,7 +52,7 @@ interface KeptPart<T> {
   readonly value: T;
 }
 
-/** Asks for a part where the last answer is no longer good, which it is for `longestMs` at most; those in between get that. */
+/** Asks for a part where the last answer is no longer good, which it is for `longestMs` at most; callers in between get that one. */
 function keep<T>(clock: Clock, longestMs: number, ask: () => Promise<T>): () => Promise<KeptPart<T>> {
   let answer: Promise<KeptPart<T>> | null = null;
   let goodUntil = 0;

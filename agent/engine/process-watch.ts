@@ -16,7 +16,7 @@ import type { Ports } from './ports.ts';
  * apart.
  */
 const GONE_FOR_MS = 1_000;
-/** What no process proves is looked for less and less often: a page of maintenance may have its port for hours. */
+/** An application that no process proves is looked for less and less often: a maintenance page may have its port for hours. */
 const LONGEST_MS = 30_000;
 
 /**
@@ -45,7 +45,7 @@ export function createProcessWatch(
       if (known.gone(proof) !== 'gone') return false;
       if (!isSameProof(proof, missed?.proof)) missed = anew;
     } else if (gone) {
-      // What is out was stopped, or HAProxy sends no user to it.
+      // An application that is out was stopped, or HAProxy sends no user to it.
       if (PHASES[state.phase].place === 'out') return false;
       missed ??= anew;
     } else if (isUnproven) missed ??= { ...anew, isUnproven };
@@ -74,7 +74,7 @@ export function createProcessWatch(
   };
 }
 
-/** One that is looked for: since when, or since the last look at what answers in its place, and how long until the next. */
+/** A process that is looked for: since when, or since the last look at what answers in its place, and how long until the next. */
 interface Missed {
   readonly proof: Proof | null;
   readonly since: number;
@@ -83,7 +83,7 @@ interface Missed {
   readonly isUnproven: boolean;
 }
 
-/** A refusal means that it is not there, or not for certain. */
+/** A refusal means that the process is not there, or not proven. */
 async function provenBy(stopper: Stopper, signal: AbortSignal): Promise<Proof | null> {
   const asked = stopper.find ? stopper.find(signal) : stopper.check(signal);
   const found = await asked.catch(() => null);

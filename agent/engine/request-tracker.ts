@@ -13,13 +13,13 @@ export interface RequestTracker extends Pick<Service, 'watch'> {
    * @param kept resolves once that is allowed: it is on disk, or cannot be
    */
   finish(effect: Extract<Effect, { type: 'finish' }>, kept: Promise<void> | null): void;
-  /** The slot of another node was freed by this one: the watchers are told. */
+  /** This node has freed the slot of another one: passes that to the watchers. */
   slotFreed(freed: UnlockRequest): void;
   /** `running`: it has ended, but is not published yet. */
   result(id: string): Result | 'running' | undefined;
   /** The results that an earlier sidecar had published, or was about to. */
   resume(results: readonly Result[]): void;
-  /** The state is another one; the watchers get it if the change is visible. */
+  /** The state has changed; the watchers get the new status if the change is visible there. */
   changed(): void;
 }
 
@@ -85,7 +85,7 @@ export function createRequestTracker(status: () => Status): RequestTracker {
   };
 }
 
-/** What shows: everything but the times, which change by themselves. */
+/** The visible part of a status: everything but the times, which change by themselves. */
 function faceOf(status: Status): string {
   const { phase, health, operation, balancers, sessions, slot, waits, etaReason, alarms } = status;
   const sources = sessions.sources.map(({ count, error }) => [count, error]);

@@ -27,7 +27,7 @@ export type AsyncEffect = Exclude<
 /** The ports, and where the engine keeps its records. */
 export type EffectPorts = Ports & { readonly file: Pick<StateFile, 'save'> };
 
-/** Does one effect and answers with its event. Never throws and never decides: a failure is an event too. */
+/** Carries out one effect and returns its event. Never throws and never decides: a failure is an event too. */
 export function runEffect(
   ports: EffectPorts,
   effect: AsyncEffect,
@@ -177,7 +177,7 @@ async function stop(
   }
 }
 
-/** What became of a stop whose end was not seen; one that still runs is waited for first. */
+/** The outcome of a stop whose end was not seen; a stop that still runs is waited for first. */
 async function checkStop(
   ports: Ports,
   { epoch, proof }: EffectOf<'check-stop'>,
@@ -214,7 +214,7 @@ async function look(
   }
 }
 
-/** A process that is proven to run, and may only take its time to answer, gets no second one beside it. */
+/** A process that is proven to run, and may only be slow to answer, gets no second one beside it. */
 async function start(
   { starter, stopper, identify, log }: Ports,
   { epoch }: EffectOf<'start'>,
@@ -223,7 +223,7 @@ async function start(
   if (!starter)
     return { type: 'start-failed', epoch, error: 'no way to start the application is configured' };
   try {
-    // A refusal means that it is not there, or not for certain.
+    // A refusal means that the process is not there, or not proven.
     const running = await stopper?.check(signal).catch(() => null);
     if (running && 'pid' in running) {
       log.warn(`the application is not started: it runs already, as process ${running.pid}`);

@@ -12,7 +12,7 @@ import type { Log } from '../system/log-port.ts';
 
 /** The calendar: operations at a time of day. Everything shorter runs on the engine's own clock. */
 export interface Schedule {
-  /** Tells of the runs that were missed while no sidecar ran, and begins to keep the calendar. None of them is made up for. */
+  /** Reports the runs that were missed while no sidecar ran, and begins to keep the calendar. None of them is made up for. */
   start(): void;
   /** An alarm for each entry whose last run was missed, until its next one begins. */
   readonly alarms: readonly string[];
@@ -20,7 +20,7 @@ export interface Schedule {
   close(): void;
 }
 
-/** What became of the runs: `outcome` is a result's code, or why nothing was asked for. */
+/** Counts of the runs: `outcome` is a result's code, or why no operation was asked for. */
 export type ScheduleCounts = LabelledCounts<{ readonly do: string; readonly outcome: string }>;
 
 export interface SchedulePorts {
@@ -35,7 +35,7 @@ export interface SchedulePorts {
   /** What the runs of entries that reboot the machine are compared with. */
   readonly lastRuns: Pick<LastRuns, 'of' | 'note'>;
   readonly dueRuns: DueRuns;
-  /** A run that no sidecar has come to. */
+  /** Called for a run at whose time no sidecar ran. */
   readonly onMissed: (run: MissedRun) => void;
   readonly log: Log;
 }
@@ -66,24 +66,24 @@ export function createSchedule(entries: readonly ScheduleConfig[], ports: Schedu
   };
 }
 
-/** In milliseconds since 1970; that there is one was asked when the task was made. */
+/** The next run in milliseconds since 1970; that there is one was checked when the task was made. */
 function nextOf(task: ScheduledTask): number {
   return Math.min(...task.getNextRuns(1).map((run) => run.getTime()));
 }
 
-/** One entry, and how it counts what becomes of its runs. */
+/** One entry, and how it counts the outcomes of its runs. */
 interface ScheduleEntry {
   readonly config: ScheduleConfig;
   readonly about: { readonly cron: string; readonly do: string; readonly reason: string };
   readonly condition: Condition | null;
   readonly count: (outcome: string) => void;
-  /** A run has come to its beginning, or to nothing: the next one is due. @param missed it was not, but for this one */
+  /** Called when a run has begun, or will not begin: the next one is due. @param missed the time of the run that was missed */
   readonly settle: (missed?: number | null) => Promise<void>;
 }
 
 function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: AbortSignal): ScheduledTask {
   const { log, runs } = ports;
-  /** Has a run begun to wait for its jitter and its condition? As long as it does it is the one that is due. */
+  /** Does a run wait for its jitter and its condition? As long as it does, it is the one that is due. */
   let isWaiting = false;
   const entry: ScheduleEntry = {
     config,
@@ -110,7 +110,7 @@ function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: Abort
   });
   task.on('execution:overlap', (context) => {
     entry.count('overlap');
-    // None has begun since one that was missed: that one stays.
+    // No run has begun since one that was missed: the missed one stays.
     if (!isWaiting) void entry.settle(ports.dueRuns.of(dueName(config))?.missed);
     log.warn('a scheduled operation was left out: the one before it is still going on', { ...when(context) });
   });
@@ -118,7 +118,7 @@ function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: Abort
 }
 
 /**
- * Never throws: what became of it is in the log and in the counts.
+ * Never throws: the outcome is in the log and in the counts.
  * @param at the time of the calendar, in milliseconds since 1970
  */
 async function run(
@@ -140,12 +140,12 @@ async function run(
       return await settle();
     }
   } catch (error) {
-    // A run that was given up is told as missed by the next calendar.
+    // The next calendar reports a run that was given up as missed.
     if (!signal.aborted) await settle();
     count(signal.aborted ? 'given-up' : 'failed');
     const message = signal.aborted
       ? 'a scheduled operation was given up before it began: lastcall ends, or its configuration was read again'
-      : 'a scheduled operation was left out: whether it is due could not be told';
+      : 'a scheduled operation was left out: whether it is due is unknown';
     return log.warn(message, { ...about, error });
   }
   await settle();

@@ -7,7 +7,7 @@ import type { PoolReport } from '../lifecycle/model/pool-report.ts';
 export type Submitted =
   | {
       readonly accepted: true;
-      /** Its own, also where it joined another one: it cancels, and is answered, alone. */
+      /** The id of this request, also where it joined another operation: it alone is cancelled and answered by this id. */
       readonly id: string;
       readonly joined: boolean;
       /** The id of the operation that it joined. */

@@ -2,7 +2,7 @@ import type { Sample } from './eta.ts';
 
 /** How many users there were, from the beginning of an outing to now: bounded, however long it takes. */
 export interface SessionHistory {
-  /** Takes note of a count; what comes too soon after the one before takes its place. */
+  /** Keeps a count; one that comes too soon after the one before replaces it. */
   add(sample: Sample): void;
   /** Clears everything: another outing begins. */
   clear(): void;
@@ -37,7 +37,7 @@ export function createSessionHistory(most = MOST): SessionHistory {
 }
 
 /**
- * The course of the curve at so many moments, evenly spaced from its beginning to `now`: what was known then.
+ * The counts at `points` moments, evenly spaced from the first sample to `now`, as they were known then.
  * @returns fewer where it has fewer samples
  */
 export function resample(samples: readonly Sample[], now: number, points: number): (number | null)[] {

@@ -8,7 +8,7 @@ import { errorText } from '../system/error-text.ts';
 type WeightEvent = Extract<Event, { type: 'weight-set' | 'set-weight-failed' }>;
 type Unstamped<E> = E extends unknown ? Omit<E, 'at'> : never;
 
-/** What HAProxy has refused it will refuse again. */
+/** The codes of refusals that HAProxy will repeat. */
 const FINAL: readonly string[] = ['config', 'not-permitted', 'no-such-server'];
 
 /** Carries out `set-weight` at its balancer; never throws. */

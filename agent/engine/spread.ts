@@ -1,6 +1,6 @@
 /** Shorter pauses belong to an operation, which is not at the same point on two nodes for long. */
 const LEAST_MS = 250;
-/** By so much a pause is shortened at most. */
+/** The largest share by which a pause is shortened. */
 const SHARE = 0.3;
 
 /**

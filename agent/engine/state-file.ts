@@ -84,7 +84,7 @@ export function createStateFile({ clock, journal, bootId, found, lastRuns }: Sta
     },
     async keep(result) {
       results = [...results.filter(({ id }) => id !== result.id), result].slice(-KEPT_RESULTS);
-      // The record that is wanted on disk, and not the state of now: what is asked to be written may not be promised yet.
+      // The record that the lifecycle asked for last, and not the present state, of which a part may not be promised yet.
       if (last !== null) await write(last).catch(() => undefined); // Its alarm is that of the next record.
     },
   };

@@ -19,7 +19,7 @@ export interface Unlocked {
 }
 
 /**
- * A slot is freed only where what proves that its sidecar lives has ended, or cannot be seen, and only as it was read.
+ * Frees a slot only where the sign of life of its sidecar has ended, or cannot be seen, and only as it was read.
  * @returns done, also where it holds no slot and waits for none; `locked`: its sidecar lives, with a slot or a place in the
  *   queue, which ends with its process; `busy`: its slot has changed meanwhile
  * @throws LastcallError `config` without a lock; as `FleetLock.look`
@@ -37,7 +37,7 @@ export async function unlock(
   const { holders, waiters } = await lock.look(signal);
   const own = holders.filter(({ claim }) => claim.node === node);
   const answer = (ok: boolean, code: Code, message: string): Unlocked => ({ ok, code, node, message });
-  // The lock shows a place in the queue only while what proves that its sidecar lives has not ended.
+  // The lock shows a place in the queue only while the sign of life of its sidecar has not ended.
   const waits = waiters.find(({ claim }) => claim.node === node);
   if (own.length === 0 && waits?.isUnseen === true) {
     await lock.give(waits.claim, signal);

@@ -5,7 +5,7 @@ import type { Ports } from './ports.ts';
 /** How long a stop command that succeeded may leave its application answering the probe. */
 const GONE_PATIENCE_MS = 10_000;
 
-/** Where no process proves it, as many bad answers in a row as make it unhealthy must do, asked at the probe's own pace. */
+/** Where no process proves the end, it takes as many bad probes in a row as make the application unhealthy, at the probe's pace. */
 export function untilProbeFails(
   clock: Clock,
   probing: NonNullable<Ports['probing']>,

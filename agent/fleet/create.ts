@@ -19,7 +19,7 @@ export function createLock(
   }
 }
 
-/** Where the lock is, by which a later configuration is seen to mean the same one; the endpoints of one cluster may change. */
+/** The addresses of the lock, by which a later configuration is known to mean the same one; the endpoints of one cluster may change. */
 export function lockAddresses(lock: LockConfig): readonly string[] {
   switch (lock.kind) {
     case 'file':

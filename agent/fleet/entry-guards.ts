@@ -11,9 +11,9 @@ import {
 import type { Claim, SlotHolder } from '../lifecycle/model/pool.ts';
 import { hasUnprintable, printable } from '../system/printable.ts';
 
-/** What other nodes have written into a lock: nothing of it is believed that is not of this shape. */
+/** Guards for what other nodes have written into a lock: an entry of another shape is not believed. */
 
-/** A reason is one line of a log. */
+/** The longest text, such as a reason: it is one line of a log. */
 const MOST_TEXT = 1_000;
 /** As haproxy/names.ts has it. */
 const MOST_NAME = 15_000;
@@ -54,7 +54,7 @@ export const isHolderState = shaped<HolderState>({
   since: isNumber,
 });
 
-/** One's own texts as the others will believe them. */
+/** A text of this node in the form that the other nodes' guards accept. */
 export function writtenLine(text: string): string {
   return printable(text).slice(0, MOST_TEXT);
 }

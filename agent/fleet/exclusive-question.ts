@@ -9,13 +9,13 @@ export interface FileQuestion {
   /** Monotonic milliseconds when it was asked. */
   readonly begun: number;
   /**
-   * To be called right before something is changed: what was reported to its caller as failed does not happen later.
+   * To be called right before a change: a change that was reported to its caller as failed must not happen later.
    * @throws LastcallError `locked` after the deadline; the signal's reason
    */
   stillAsked(): void;
 }
 
-/** Whose lock it is, for the errors and for the order of its questions. */
+/** Identifies a lock, for its errors and for the order of its questions. */
 export interface LockIdentity {
   readonly name: string;
   readonly path: string;
@@ -56,7 +56,7 @@ export async function askExclusively<T>(
     begun,
     stillAsked() {
       own.throwIfAborted();
-      // A process that was stopped goes on with what has ended meanwhile before it sees its timers.
+      // A process that was stopped (SIGSTOP) continues with work that has ended meanwhile before its timers fire.
       if (clock.now() - begun > ASK_MS) throw late();
     },
   });

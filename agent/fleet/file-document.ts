@@ -60,6 +60,6 @@ export function readDocument(text: string | null): LockDocument | null {
     const { holders, queue } = value;
     return arrayOf(isSlotEntry)(holders) && arrayOf(isQueueEntry)(queue) ? { holders, queue } : null;
   } catch {
-    return null; // Not JSON: who asks says so.
+    return null; // Not JSON: the caller reports it.
   }
 }

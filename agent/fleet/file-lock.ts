@@ -24,7 +24,7 @@ import { latest, makeVersions, replace } from './versions.ts';
  * time. Processes of another boot have ended; one of another pid namespace, or hidden in /proc, is taken for alive.
  */
 
-/** Who may write there can take and free every slot. */
+/** A user that may write there can take and free every slot. */
 const OTHERS_MAY_WRITE = 0o002;
 
 export interface FileLockPorts {
@@ -69,7 +69,7 @@ export function createFileLock(
         let isFreed = false;
         await change(path, question, (document, { wasWritten }) => {
           const held = document.holders.find((one) => one.claim.id === claim.id);
-          // One that was taken for dead, and goes on meanwhile, keeps it.
+          // A holder that was taken for dead, and has gone on meanwhile, keeps its slot.
           const isAsRead =
             held !== undefined && revisionOf(held) === revision && (alive || !isAlive(held.owner));
           isFreed = held === undefined ? wasWritten : isAsRead;
@@ -90,11 +90,11 @@ function namespace(): string {
   return readlinkSync('/proc/self/ns/pid');
 }
 
-/** What a step may go by, besides the document. */
+/** What a step knows besides the document. */
 interface StepTime {
   /** Of the version that the step makes. */
   readonly number: number;
-  /** An earlier try was written, and had a successor before that was seen: it may be in the document already. */
+  /** An earlier attempt was written, and overwritten before that was seen: the change may be in the document already. */
   readonly wasWritten: boolean;
 }
 
@@ -142,8 +142,9 @@ function taken(
   const held = document.holders.find((one) => one.claim.id === claim.id);
   const entry = { claim, owner, since: now.since };
   if (held !== undefined) {
-    if (isSame(held.owner, owner)) return document;
-    return withHolder(document, { ...held, owner, changed: now.number });
+    // After a restart of its sidecar, with another configuration perhaps, it may have other servers.
+    if (isSame(held.owner, owner) && isSameClaim(held.claim, claim)) return document;
+    return withHolder(document, { ...held, claim, owner, changed: now.number });
   }
   const alive = document.queue.filter((one) => isAlive(one.owner));
   const place = alive.findIndex((one) => one.claim.id === claim.id);
@@ -203,6 +204,11 @@ function isAlive(owner: EntryOwner): boolean {
   const seen = inspectProcess(owner.pid);
   if (typeof seen === 'string') return seen === 'hidden';
   return seen.startTime === owner.startTime && isRunning(seen) && seen.state.toUpperCase() !== 'T';
+}
+
+/** A difference in the order alone is written once, and is none after that. */
+function isSameClaim(one: Claim, other: Claim): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function isSame(one: EntryOwner, other: EntryOwner): boolean {

@@ -11,7 +11,8 @@ export interface FleetLock {
 
   /**
    * Takes a slot where one is free, no one was earlier, and fewer than `brake` holders have failed; else a place in the
-   * queue. Idempotent for one claim id; what was claimed with the id before, by a process that has ended, is taken over.
+   * queue. Idempotent for one claim id; what was claimed with the id before, by a process that has ended, is taken over,
+   * and its entry is written anew where this claim is another one: a node may have got other servers meanwhile.
    * @returns the pool afterwards: the claim is among its holders or its waiters
    * @throws LastcallError `locked` when the lock cannot be reached or read: nothing is known then
    */
@@ -25,7 +26,7 @@ export interface FleetLock {
   look(signal: AbortSignal): Promise<PoolView>;
 
   /**
-   * Says what has become of the holder of our slot.
+   * Writes the state of this node into its slot, for the others.
    * @throws LastcallError as `take`; `failed` when the slot is not ours any more
    */
   mark(

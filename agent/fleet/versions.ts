@@ -18,7 +18,7 @@ export interface Version {
 
 /** Far above any pool; what is longer was not written by us. */
 const MAX_BYTES = 1024 * 1024;
-/** Far above the deadline of one that writes: it does not write any more. Milliseconds. */
+/** How old a leftover file has to be, in milliseconds: far above the deadline of a writer, which has ended by then. */
 const LEFT_MS = 5 * 60_000;
 /** Readable for the group, so that nodes may run as users of their own. */
 const FILE_MODE = 0o640;
@@ -105,7 +105,7 @@ async function numbersIn(directory: string): Promise<number[]> {
   return names.map(Number).toSorted((one, other) => other - one);
 }
 
-/** What processes have left that were killed while they wrote; by the clock of the file system, which dated both. */
+/** Files of processes that were killed while they wrote; by the clock of the file system, which dated both. */
 async function leftIn(directory: string, own: string): Promise<string[]> {
   const { mtimeMs } = await stat(own);
   const left: string[] = [];

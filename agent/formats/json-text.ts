@@ -2,7 +2,7 @@ import { excerpt, type CountProblem } from './parse-count.ts';
 
 /** JSON as it was written: `JSON.parse` makes 0 of `1e-400`, and of two values of one key it takes the last. Pure. */
 
-/** A number by its own text. */
+/** A number as its text in the document. */
 export class WrittenNumber {
   readonly text: string;
 

@@ -1,5 +1,5 @@
 import { LastcallError } from '../system/error.ts';
-import { quoted } from '../system/printable.ts';
+import { quotedStart } from '../system/printable.ts';
 
 /** What a count of sessions is, and how a driver reports that it has none. Pure. */
 
@@ -39,7 +39,7 @@ export function noCount(text: string): CountProblem {
 
 /** The beginning of a text from outside, in quotes and without a character that a terminal obeys. */
 export function excerpt(text: string): string {
-  return quoted(text.length > 40 ? `${text.slice(0, 40)}...` : text);
+  return quotedStart(text, 40);
 }
 
 /** The count, or an error with the reason why it is unknown. */

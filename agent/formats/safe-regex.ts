@@ -7,7 +7,7 @@ import { parseCount, type CountProblem } from './parse-count.ts';
  * up for so long, the answers to agent-checks too: its source then pauses (`sessions/http.ts`).
  */
 const LIMIT_MS = 50;
-/** A process of a busy machine may get no processor for so long: then the time was not the pattern's. */
+/** How often a search is repeated: on a busy machine this process may have got no processor for the whole time limit. */
 const TRIES = 3;
 
 // Only texts go in and out. The context is there for its time limit, not as a sandbox.

@@ -7,7 +7,7 @@ import type { SendCommand, ServerIds, ServerReader, RowReading } from './server-
 import { answersOf } from './reply.ts';
 import { parseStats } from './replies/show-stat.ts';
 
-/** A worker that does not have the server. */
+/** An answer of a worker that does not have the server. */
 export interface Absence {
   readonly info: Info;
   /** HAProxy's message, and how the server was removed, where that was seen. */
@@ -21,7 +21,7 @@ export interface Absences {
    * @throws LastcallError as the exchange
    */
   read(ask: SendCommand, name: ServerName, scope?: LookScope): Promise<RowReading | Absence>;
-  /** Takes note that this worker has it. */
+  /** Notes that this worker has the server. */
   present(name: ServerName, info: Info): void;
 }
 
@@ -60,12 +60,12 @@ export function createAbsences(reader: ServerReader): Absences {
     const before = known.get(keyOf(name));
     const first = await find(ask, name, scope);
     if (typeof first !== 'string') return first;
-    // The list and the pid are two connections: that it is this worker's answer is certain with the pid on both sides.
+    // The list and the pid come by two connections: only the same pid before and after it proves that this worker made the list.
     const info = await infoOf(ask);
     const why = await find(ask, name, scope);
     if (typeof why !== 'string') return why;
     if (!sameProcess(info, await infoOf(ask))) throw reloaded(name);
-    // Already known to be gone: how it went is known as well, and a later worker adds nothing to it.
+    // Already known to be gone, and how: a later worker adds nothing to that.
     const trace = { before, info, place: reader.idsOf(name) };
     const absent = before?.absent ?? (await howItWent(ask, name, why, trace));
     known.set(keyOf(name), { info, absent });

@@ -10,7 +10,7 @@ import type { Admin } from '../lifecycle/model/observation.ts';
  * nothing changes.
  * @param word the administrative state to answer, where agent-check is the writer and the state is to be answered now
  * @param healthy whether our own probe of the application is good
- * @param percent of the configured weight, where that is to be set now; HAProxy keeps the one that it was told last
+ * @param percent of the configured weight, where that is to be set now; HAProxy keeps the last one that it got
  */
 export function agentLine({
   word,

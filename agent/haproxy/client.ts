@@ -10,10 +10,10 @@ import { openInteractive } from './interactive.ts';
 import { createTlsSession } from './tls-session.ts';
 import type { TlsFiles } from './tls.ts';
 
-/** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
+/** The most bytes of a streamed line. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
 const MOST_LINE = 64 * 1024;
 
-/** Enough for any one line of a master's own. */
+/** How much of an answer's end is kept: enough for any message of a master. */
 const TAIL_CHARS = 256;
 
 /** Sends lines to one Runtime API. */
@@ -41,8 +41,8 @@ export interface Client {
     signal: AbortSignal,
   ): Promise<void>;
   /**
-   * The same in the pieces in which it comes, for an answer of very many lines. Whether it is whole is the taker's to
-   * see.
+   * The same in the pieces in which it comes, for an answer of very many lines. `onChunk` has to check whether the
+   * answer is whole.
    * @param onChunk gets a piece that is valid during the call only; returns true once it has seen enough: the
    *   connection is then closed
    * @throws LastcallError as `exchange`, the signal's reason, or what `onChunk` throws
@@ -54,7 +54,7 @@ export interface Client {
     signal: AbortSignal,
   ): Promise<void>;
   /**
-   * Several lines to one worker, also where a reload comes between them. It is closed when the work is done.
+   * Several lines to one worker, also where a reload comes between them. The connection is closed when the work is done.
    * @throws LastcallError as `exchange`, the signal's reason, or what `work` throws
    */
   session<T>(work: (ask: SendCommand) => Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T>;

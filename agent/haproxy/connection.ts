@@ -91,14 +91,14 @@ const CONNECT_MS = [300, 500];
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 80;
 
-/** In milliseconds; never the same for two sidecars that found the queue full at one moment. */
+/** The pause before the next attempt, in milliseconds; random, so that sidecars that found the queue full do not come back together. */
 function pauseAfter(attempt: number): number {
   return Math.min(FIRST_PAUSE_MS * 2 ** attempt, LONGEST_PAUSE_MS) * (0.5 + Math.random());
 }
 
 /** One attempt. */
 interface Attempt {
-  /** For all of it, in milliseconds. */
+  /** For the whole attempt, in milliseconds. */
   readonly leftMs: number;
   /** For its connection. */
   readonly connectMs: number;
@@ -185,7 +185,7 @@ const BUSY =
 
 /** EAGAIN of a unix socket (connect(2)): its queue of connections is full. */
 const FULL: ConnectError = { text: 'it takes no more connections', next: BUSY };
-/** TCP does not tell a full queue from a host that is gone. */
+/** By TCP a full queue looks like a host that is gone. */
 const UNANSWERED: ConnectError = { text: 'no connection was made in time', next: BUSY };
 
 const BROKEN: Readonly<Record<string, Omit<ConnectError, 'cause'>>> = {

@@ -32,7 +32,7 @@ export function isTableName(text: string): boolean {
   return parts.length <= 2 && parts.every(isName);
 }
 
-/** So much of a wrong name is repeated in a message. */
+/** How many characters of a wrong name a message repeats. */
 const SHOWN = 300;
 
 /**

@@ -76,12 +76,12 @@ function idOf({ pid, startTime }: ProcessEntry): ProcessId {
   return { pid, startTime };
 }
 
-/** By the name of its program: `haproxy`, or HAProxy Enterprise's. In another pid namespace its pid is not the one here. */
+/** Is it a HAProxy, by the name of its program (HAProxy Enterprise's too)? In another pid namespace its pid is another one. */
 function isHaproxy({ command, nested }: ProcessEntry): boolean {
   return !nested && /haproxy|hapee/.test(basename(command[0] ?? ''));
 }
 
-/** Its own master is older, too, and lives. */
+/** Began before `self`, and is not its master, which is older too and still lives. */
 function isOlder(other: ProcessEntry, self: ProcessEntry): boolean {
   return (
     other.pid !== self.pid && other.pid !== self.parent && Number(other.startTime) <= Number(self.startTime)

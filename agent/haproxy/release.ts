@@ -2,17 +2,17 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 
-/** So long HAProxy may send nothing before it is taken for frozen. */
+/** How long HAProxy may send nothing before it is taken for frozen. */
 const SILENCE_MS = 30_000;
-/** What sends on for longer, or more, is no HAProxy: 200,000 servers have 16 MiB. */
+/** A peer that sends for longer, or more, is no HAProxy: 200,000 servers have 16 MiB. */
 const LONGEST_MS = 60_000;
 const MOST_BYTES = 16 * 1024 * 1024;
-/** So long the rest of an answer keeps this process from ending: usually it takes a few milliseconds. */
+/** How long the rest of an answer keeps this process from ending: usually it takes a few milliseconds. */
 const PROCESS_WAITS_MS = 1_000;
-/** Of the ten connections of a HAProxy (`stats maxconn`), two are left to those who ask something else. */
+/** Of the ten connections of a HAProxy (`stats maxconn`), two are left for other questions. */
 const MOST_OWED = 8;
 
-/** The connections that were let go, by target. */
+/** How many connections are being read to their end, by target. */
 const owed = new Map<string, number>();
 
 /**
@@ -28,7 +28,7 @@ export function releaseAfterAnswer(socket: Socket, target: string, clock: Clock,
   const until = clock.now() + LONGEST_MS;
   const mostRead = socket.bytesRead + MOST_BYTES;
   socket.removeAllListeners('data');
-  // Not by a timer, which would keep the process: one that sends nothing is left to the silence.
+  // Checked with each piece and not by a timer, which would keep the process alive; a silent peer is cut by `SILENCE_MS`.
   socket.on('data', () => {
     if (socket.bytesRead > mostRead || clock.now() >= until) socket.destroy();
   });

@@ -55,7 +55,7 @@ const REFUSALS: readonly Refusal[] = [
     code: 'failed',
     next: 'see whether this HAProxy is 2.4 or newer',
   },
-  // Whatever a socket with `severity-output` calls an error: emerg (0) to warning (4).
+  // Any message that a socket with `severity-output` marks as an error: emerg (0) to warning (4).
   {
     pattern: /^\[([0-4]|emerg|alert|crit|err|warning)\]: /,
     code: 'failed',
@@ -76,7 +76,7 @@ export function answersOf(reply: Reply): readonly string[] {
 }
 
 /**
- * Takes note that a write was done: HAProxy then answers nothing but a newline.
+ * Checks that a write was done: HAProxy then answers nothing but a newline.
  * @throws LastcallError for every other answer
  */
 export function expectDone(reply: Reply): void {

@@ -63,7 +63,7 @@ export function viewOf(name: string, reading: RowReading, known: AdminState): Se
   return view(name, reading, known, operationalIn(reading.row.text('status') ?? '', undefined));
 }
 
-/** One that this worker does not have: no user is there, and none can come. */
+/** A server that this worker does not have: no user is there, and none can come. */
 export function absentView(name: string, absent: string): ServerView {
   return {
     name,
@@ -95,7 +95,7 @@ function fullAdminOf({ row, state }: FullReading): AdminState {
     : admin;
 }
 
-/** A weight of 0 that the configuration gives is no operator's wish. */
+/** A weight of 0 that the configuration gives was not set by an operator. */
 function isWeightless(row: StatRow, { initialWeight }: Pick<AdminState, 'initialWeight'>): boolean {
   return row.count('uweight') === 0 && (initialWeight ?? 0) > 0;
 }

@@ -1,7 +1,7 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { TlsMaterial, TlsSession } from './tls.ts';
 
-/** Begins without one. */
+/** @returns a memory without a session yet */
 export function createTlsSession(): TlsSession {
   let last: { readonly material: TlsMaterial; readonly secureContext: SecureContext } | null = null;
   let session: Buffer | null = null;
@@ -19,7 +19,7 @@ export function createTlsSession(): TlsSession {
       socket.on('session', (given: Buffer) => {
         if (last === from) session = given;
       });
-      // What fails may fail because of it.
+      // The connection may have failed because of the resumed session.
       socket.once('error', () => void (session = null));
     },
   };

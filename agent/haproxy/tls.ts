@@ -34,9 +34,9 @@ export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
  * certificate again, for as long as HAProxy keeps sessions (`tune.ssl.lifetime`, 300 s by default) and lives: a reload begins anew.
  */
 export interface TlsSession {
-  /** What to connect with; made anew as soon as a certificate of ours, its key or the CA is another one. @throws what OpenSSL does */
+  /** The options of a connection; made anew as soon as our certificate, its key or the CA has changed. @throws OpenSSL's error */
   optionsFor(material: TlsMaterial): Pick<ConnectionOptions, 'secureContext' | 'session'>;
-  /** Keeps what this connection is given. */
+  /** Keeps the session that HAProxy gives to this connection. */
   keepOf(socket: TLSSocket): void;
 }
 

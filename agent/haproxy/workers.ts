@@ -5,7 +5,7 @@ import type { Info } from './replies/show-info.ts';
 import { lineageOf, mayLive, type Lineage } from './predecessors.ts';
 
 /**
- * So far two estimates of one worker's birth may be apart: `Uptime_sec` is in whole seconds, and an answer may take two.
+ * The largest difference of two estimates of one worker's birth: `Uptime_sec` is in whole seconds, and an answer may take two.
  */
 const TOLERANCE_MS = 3_000;
 
@@ -49,7 +49,7 @@ export interface OldProcesses {
    * predecessors never become more; after that those that lived are looked at.
    */
   of(worker: Worker): readonly number[] | null;
-  /** Is this one of them, and alive? Null where that cannot be seen. */
+  /** Is this pid one of them, and alive? Null where that cannot be seen. */
   lives(pid: number): boolean | null;
 }
 
@@ -65,14 +65,14 @@ export function createOldProcesses(table: ProcessTable, clock: Clock): OldProces
     if (lineage === null || before === null) return;
     const { self, old } = lineage;
     const known = new Set(old.map(({ pid }) => pid));
-    // One whose successor has ended already is named by no process any more.
+    // No living process names a worker whose successor has ended already.
     const more = [before.self, ...before.old].filter(
       ({ pid, startTime }) =>
         !known.has(pid) && pid !== self.pid && Number(startTime) <= Number(self.startTime),
     );
     lineage = { ...lineage, old: [...old, ...more] };
   };
-  /** One that was seen before it lost its name is known to be old; another one leaves it open, for as long as it lives. */
+  /** A process that was known as old before its successor ended stays so; any other one stays unclear, for as long as it lives. */
   const isUnclear = ({ old, unclear }: Lineage): boolean =>
     unclear.some((process) => !old.some(({ pid }) => pid === process.pid) && mayLive(table, process));
   return {

@@ -5,12 +5,12 @@ import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/er
 import { endingOf, runCommand } from '../system/run-command.ts';
 import type { HookPorts } from './hook-call.ts';
 
-/** What has to be so before a scheduled operation is asked for. */
+/** The condition that has to be met before a scheduled operation is asked for. */
 export interface Condition {
   /** Its name in a message: the file, or the program. */
   readonly name: string;
   /**
-   * Looks whether it is so now.
+   * Looks whether it is met now.
    * @throws LastcallError `failed` when that cannot be found out: the file system does not answer, or the command does not
    *   begin, or does not end in time; the signal's reason when aborted
    */

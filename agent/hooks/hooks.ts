@@ -3,7 +3,7 @@ import type { WarnConfig } from '../config/hooks-config.ts';
 import type { DeadlineWarning } from '../lifecycle/model/effect.ts';
 import { createHookCall, type HookPorts, runHook } from './hook-call.ts';
 
-/** What the lifecycle itself asks for: the gate, and the warnings before a deadline. */
+/** The hooks that the lifecycle itself asks for: the gate, and the warnings before a deadline. */
 
 /** Makes the application refuse new sessions (`on`), or take them again (`off`). */
 export interface GateKeeper {

@@ -9,11 +9,11 @@ export interface PhaseChange {
   readonly phase: Phase;
   /** null when the sidecar has just begun. */
   readonly previous: Phase | null;
-  /** When it came there, ISO 8601. */
+  /** When the node came into the phase, ISO 8601. */
   readonly at: string;
   /** The operation that is under way, or that ended with this change. */
   readonly operation: Pick<StatusOperation, 'id' | 'operation' | 'by' | 'reason'> | null;
-  /** Who is still here; null = not known. */
+  /** How many sessions are left; null = unknown. */
   readonly sessions: number | null;
   /** The code of the operation that ended with this change; null where none did. It never rejects. */
   readonly code: Promise<string | null>;
@@ -22,7 +22,7 @@ export interface PhaseChange {
 export type HookOutcome = 'done' | 'failed' | 'dropped';
 
 export interface PhaseHookPorts extends HookPorts {
-  /** What became of a call, or of a change for which the hook is never called. `error` = why it failed. */
+  /** The outcome of a call, or of a change for which the hook is never called. `error` = why it failed. */
   readonly onOutcome: (outcome: HookOutcome, change: PhaseChange, error: unknown) => void;
 }
 
@@ -37,7 +37,7 @@ export interface PhaseHook {
 
 interface WaitingChange {
   readonly change: PhaseChange;
-  /** For how many changes before it the hook is never called. */
+  /** How many changes before it were dropped without a call. */
   dropped: number;
 }
 

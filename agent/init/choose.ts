@@ -95,7 +95,7 @@ function theOnly(
     first === undefined
       ? 'no server of HAProxy has an address of this machine'
       : `${here.length} applications of this machine are servers of HAProxy`;
-  throw new LastcallError('usage', `${targets}: ${what}, so which node this is cannot be told`, {
+  throw new LastcallError('usage', `${targets}: ${what}, so which node this is is not known`, {
     target: targets,
     next: `name it with --server, for example ${listed(first === undefined ? candidates : fitting)}`,
   });

@@ -24,6 +24,8 @@ export interface Facts {
   readonly takenPorts: ReadonlySet<number>;
   /** The directories of PHP's sessions that this machine has. */
   readonly phpSessions: readonly string[];
+  /** systemd runs this machine; in a container, or under another init, no unit can be named. */
+  readonly hasSystemd: boolean;
 }
 
 /** This node at one HAProxy. */

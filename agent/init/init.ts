@@ -23,6 +23,9 @@ const ASK_MS = 10_000;
 /** Debian's directory of PHP's sessions, and that of RHEL. */
 const PHP_SESSIONS = ['/var/lib/php/sessions', '/var/lib/php/session'];
 
+/** Where this directory is, systemd runs the machine (sd_booted(3)). */
+const BOOTED_BY_SYSTEMD = '/run/systemd/system';
+
 export interface InitOptions {
   /** Addresses as the operator wrote them, at least one. */
   readonly haproxy: readonly string[];
@@ -77,20 +80,25 @@ export async function initialConfiguration(
     tls,
     isRoot: process.geteuid?.() === 0,
     phpSessions: PHP_SESSIONS.filter((path) => existsSync(path)),
+    hasSystemd: existsSync(BOOTED_BY_SYSTEMD),
   });
   const balancers = nodes.map(({ at }) => ({ name: at.balancer.target, servers: at.servers.map(nameOf) }));
   return { ...written, node, balancers };
 }
 
-/** The host's name; of several nodes on one machine, or a node of another one, the first server's. */
+/**
+ * The host's name; of several nodes on one machine, or a node of another one, the first server's, or where that can be no
+ * node's name (a router's of 140 characters) the host's with the port: the files of two nodes must differ.
+ */
 function nodeName({ nodes, others, candidates }: Choice, hostname: string): string {
-  const isHere = candidates.some(({ place }) => place.kind === 'here');
+  const [at] = candidates.flatMap(({ place }) => (place.kind === 'here' ? [place.endpoint.port] : []));
   const server = nodes[0]?.servers[0]?.server ?? hostname;
-  const name = isHere && others.length === 0 ? hostname : server;
-  const good = [name, server].find((text) => nodeNameProblem(text) === undefined);
+  const isOnly = at !== undefined && others.length === 0;
+  const names = isOnly ? [hostname, server] : [server, ...(at === undefined ? [] : [`${hostname}-${at}`])];
+  const good = names.find((text) => nodeNameProblem(text) === undefined);
   if (good !== undefined) return good;
-  throw new LastcallError('config', `neither the host name nor ${server} can be the name of a node`, {
+  throw new LastcallError('config', `none of ${names.join(', ')} can be the name of a node`, {
     target: server,
-    next: `give this machine a host name: ${nodeNameProblem(hostname) ?? ''}`,
+    next: `give this machine a host name that can: ${nodeNameProblem('') ?? ''}`,
   });
 }

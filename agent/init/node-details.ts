@@ -8,9 +8,10 @@ import {
 } from '../balancers/runtime-api/survey-facts.ts';
 import type { Command } from '../haproxy/command.ts';
 import { holdsEntryOf, type TableConnection } from '../haproxy/replies/table-entries.ts';
-import { readAdmin } from '../haproxy/replies/show-servers-state.ts';
+import { readAdmin, readOver } from '../haproxy/replies/show-servers-state.ts';
 import type { StatRow } from '../haproxy/replies/show-stat.ts';
 import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
+import { adminInRow } from '../haproxy/server-view.ts';
 import { createServerReader, type FullReading, type SendCommand } from '../haproxy/server-reader.ts';
 import type { Admin } from '../lifecycle/model/observation.ts';
 import { isLastcallError } from '../system/error.ts';
@@ -35,6 +36,10 @@ export interface ServerDetail extends Stickiness {
   /** The port of its agent-check; null = it has none, or HAProxy does not show it. */
   readonly agentPort: number | null;
   readonly admin: Admin;
+  /** It is READY with weight 0, which HAProxy's page calls a drain. */
+  readonly isWeightless: boolean;
+  /** It is in MAINT since its name has no address (DNS): no command ends that. */
+  readonly isUnresolved: boolean;
   /** How many other servers of its backend take new users; null = not shown. */
   readonly others: number | null;
   /** Backups of its backend that stand by, `backend/server`. */
@@ -115,6 +120,8 @@ function detailOf(
     check: checkOf(row, state.checkPort),
     agentPort: state.agentPort ?? (row.text('agent_status') ? 0 : null),
     admin: readAdmin(state.adminBits).admin,
+    isWeightless: adminInRow(row) === 'weightless' && state.initialWeight !== 0,
+    isUnresolved: readOver(state.adminBits)?.by === 'resolution',
   };
 }
 

@@ -1,10 +1,10 @@
 import { shortList } from './choose.ts';
 import { endpointText, type PortOwner } from './application.ts';
-import { scalar, type FileDraft } from './draft.ts';
-import type { Section } from './facts.ts';
+import { scalar, type YamlWriter } from './yaml-writer.ts';
+import type { Facts, Section } from './facts.ts';
 
 /** Writes `node` and `app`: the probe, and how the application is started and stopped. */
-export function writeApp(draft: FileDraft, section: Section): void {
+export function writeApp(draft: YamlWriter, section: Section): void {
   const { facts } = section;
   draft.comment(
     'The name of the node, in every message and in the names of its files (/run/lastcall/NAME.sock).',
@@ -17,7 +17,7 @@ export function writeApp(draft: FileDraft, section: Section): void {
   if (isActive) draft.yaml('app:');
   else draft.choice(0, 'app:');
   writeProbe(draft, section, endpoint);
-  writeOwner(draft, owner);
+  writeOwner(draft, facts);
 }
 
 /** Where the application takes connections; the address that HAProxy has for it where it is not on this machine. */
@@ -32,13 +32,17 @@ function isUsable(endpoint: { readonly port: number } | null): boolean {
   return endpoint !== null && endpoint.port > 0;
 }
 
-function writeProbe(draft: FileDraft, { facts }: Section, endpoint: string | null): void {
+function writeProbe(draft: YamlWriter, { facts }: Section, endpoint: string | null): void {
   const checks = facts.nodes.flatMap(({ servers }) => servers.map(({ check }) => check));
   const [http] = checks.filter(({ kind }) => kind === 'http');
   draft.comment(
     `Is the application healthy? Nothing is brought back before this probe is good.${checkText(http)}`,
     2,
   );
+  const [asked, ...others] = facts.application.endpoints.map(endpointText);
+  const unasked = [...new Set(others)].filter((one) => one !== asked);
+  if (unasked.length > 0)
+    draft.comment(`The node listens at ${shortList(unasked)} too, which this probe does not ask.`, 2);
   const { healthPage } = facts;
   if (healthPage !== null) return writePage(draft, healthPage);
   const port = http?.port ?? null;
@@ -60,7 +64,7 @@ function checkText(http: object | undefined): string {
 }
 
 /** A page that has answered is no proof that it shows the application's health. */
-function writePage(draft: FileDraft, page: string): void {
+function writePage(draft: YamlWriter, page: string): void {
   draft.comment(
     'This page answered 200 without a new session as this file was written. Where another page says more about the health of the application, ask for that one.',
     2,
@@ -73,7 +77,7 @@ const RIGHT =
 const UNTIL =
   'Until then `drain` and `ready` work, and `stop` and `restart` refuse (78): they have nothing to stop by.';
 
-function writeOwner(draft: FileDraft, owner: PortOwner): void {
+function writeOwner(draft: YamlWriter, { application: { owner }, hasSystemd }: Facts): void {
   if (owner.kind === 'unit') {
     draft.comment(
       `The process that listens (${owner.program}) belongs to this unit: \`stop\` and \`restart\` stop it once no user is left. ${RIGHT}`,
@@ -83,7 +87,7 @@ function writeOwner(draft: FileDraft, owner: PortOwner): void {
     return;
   }
   draft.edit(`how is the application stopped and started? ${reasonFor(owner)} ${UNTIL}`, 2);
-  draft.choice(2, ...choicesFor(owner));
+  draft.choice(2, ...choicesFor(owner, hasSystemd));
 }
 
 /** Why no unit was written. */
@@ -116,7 +120,10 @@ function reasonFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): string
   }
 }
 
-function choicesFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): readonly string[] {
+function choicesFor(
+  owner: Exclude<PortOwner, { readonly kind: 'unit' }>,
+  hasSystemd: boolean,
+): readonly string[] {
   if (owner.kind === 'container')
     return [
       'stop: { docker: { container: app } } # its name or id; podman: `socket: /run/podman/podman.sock` besides',
@@ -125,12 +132,14 @@ function choicesFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): reado
   if (owner.kind === 'supervised') return supervisedChoices(owner.supervisor, owner.port);
   const hint = hintOf(owner);
   if (hint !== null) return [`start: { systemd: ${scalar(hint)} }`, `stop: { systemd: ${scalar(hint)} }`];
+  const unit = ['start: { systemd: app.service }', 'stop: { systemd: app.service }'];
   return [
-    'start: { systemd: app.service }',
-    'stop: { systemd: app.service }',
-    'Without systemd: SIGTERM to the process of its pid file, and a program that starts it.',
+    // Of an application elsewhere this machine is no measure.
+    ...(hasSystemd || owner.kind === 'elsewhere' ? unit : []),
+    `${hasSystemd ? 'Without a unit: ' : ''}SIGTERM to the process of its pid file, and a program that starts it.`,
     'stop: { signal: { pidFile: /run/app.pid } }',
     'start: { command: [/opt/app/bin/start.sh] }',
+    'Or as the main process of its container: `lastcall run -- COMMAND` starts and stops it, with neither of the two.',
   ];
 }
 

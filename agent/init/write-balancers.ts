@@ -1,11 +1,11 @@
-import { scalar, type FileDraft } from './draft.ts';
+import { scalar, type YamlWriter } from './yaml-writer.ts';
 import type { Facts, NodeFacts, Section } from './facts.ts';
 import { nameOf } from './balancer-view.ts';
 import { shortList } from './choose.ts';
 import type { ServerDetail } from './node-details.ts';
 
 /** Writes `balancers`, and what follows from their sockets: `listen`, `reloadGrace`. */
-export function writeBalancers(draft: FileDraft, section: Section): void {
+export function writeBalancers(draft: YamlWriter, section: Section): void {
   const { nodes } = section.facts;
   draft.comment(
     'Each HAProxy in front of this node, with all the names that the node has there. A balancer that is not listed goes on sending users: list each one.',
@@ -14,10 +14,10 @@ export function writeBalancers(draft: FileDraft, section: Section): void {
   for (const node of nodes) writeBalancer(draft, section, node);
   writeReloadGrace(draft, nodes);
   writeOthers(draft, section);
-  writeAgentCheck(draft, section.facts);
+  writeAgentCheck(draft, section);
 }
 
-function writeBalancer(draft: FileDraft, section: Section, node: NodeFacts): void {
+function writeBalancer(draft: YamlWriter, section: Section, node: NodeFacts): void {
   const { balancer, leftOut } = node.at;
   draft.comment(`HAProxy ${balancer.info.version}; this socket is of level ${balancer.level}.`, 2);
   draft.yaml(`  - haproxy: ${scalar(addressText(node))}`);
@@ -49,7 +49,7 @@ function addressText({ at }: NodeFacts): string {
   return target.startsWith('/') ? `unix:${target}` : target;
 }
 
-function writeTls(draft: FileDraft, { tls }: Facts): void {
+function writeTls(draft: YamlWriter, { tls }: Facts): void {
   if (tls === null) return;
   draft.comment('The sidecar has to be able to read these files; the key stays in its own.', 4);
   const { ca, cert, key } = tls;
@@ -57,7 +57,7 @@ function writeTls(draft: FileDraft, { tls }: Facts): void {
 }
 
 /** Below level admin no state can be set by the socket: the words have to go by agent-check. */
-function writeLevel(draft: FileDraft, { facts, warn }: Section, node: NodeFacts): void {
+function writeLevel(draft: YamlWriter, { facts, warn }: Section, node: NodeFacts): void {
   const { balancer } = node.at;
   if (balancer.level === 'admin') return;
   if (isByAgent(node, facts)) {
@@ -81,7 +81,7 @@ function isByAgent({ servers }: NodeFacts, { takenPorts }: Facts): boolean {
   return servers.every(({ agentPort }) => agentPort !== null && agentPort > 0 && !takenPorts.has(agentPort));
 }
 
-function writeMaster(draft: FileDraft, { master, masterAccess }: NodeFacts): void {
+function writeMaster(draft: YamlWriter, { master, masterAccess }: NodeFacts): void {
   if (master.kind === 'found') {
     const why =
       'The master of this HAProxy: after a reload, users of the old worker are counted through it until they have left.';
@@ -124,10 +124,16 @@ function about({ endpoint, sticky, hashed, check }: ServerDetail): string {
 
 function warnOfServer({ warn }: Section, { at }: NodeFacts, server: ServerDetail): void {
   const name = `${at.balancer.target}: ${server.name}`;
-  if (server.admin === 'maint')
+  if (server.isUnresolved)
+    warn(`${name} is in MAINT since its name has no address (DNS): no command ends that, and no user comes`);
+  else if (server.admin === 'maint')
     warn(`${name} is in MAINT now: a drain goes on around it, and \`ready\` leaves it there`);
   if (server.admin === 'drain')
     warn(`${name} is in DRAIN now: end that first, or a drain is refused (75 held)`);
+  if (server.isWeightless)
+    warn(
+      `${name} has weight 0 now, which is an operator's drain: give it a weight, or a drain is refused (75 held)`,
+    );
   if (server.hashed !== null)
     warn(
       `${name}: ${server.hashed} alone binds users, and a DRAIN itself moves them: drain and stop refuse (75 unkeepable) unless \`sticky: false\` is true`,
@@ -136,7 +142,7 @@ function warnOfServer({ warn }: Section, { at }: NodeFacts, server: ServerDetail
     warn(`${name} has no check: HAProxy sends users to it whether it works or not`);
 }
 
-function writeReloadGrace(draft: FileDraft, nodes: readonly NodeFacts[]): void {
+function writeReloadGrace(draft: YamlWriter, nodes: readonly NodeFacts[]): void {
   if (nodes.every(({ master }) => master.kind !== 'unseen')) return;
   draft.blank();
   draft.comment(
@@ -145,7 +151,7 @@ function writeReloadGrace(draft: FileDraft, nodes: readonly NodeFacts[]): void {
   draft.yaml('reloadGrace: 10m');
 }
 
-function writeOthers(draft: FileDraft, { facts }: Section): void {
+function writeOthers(draft: YamlWriter, { facts }: Section): void {
   if (facts.others.length === 0) return;
   const names = facts.others.flatMap((group) => group.map(({ server }) => nameOf(server)));
   draft.blank();
@@ -154,16 +160,16 @@ function writeOthers(draft: FileDraft, { facts }: Section): void {
   );
 }
 
-function writeAgentCheck(draft: FileDraft, facts: Facts): void {
+function writeAgentCheck(draft: YamlWriter, { facts, warn }: Section): void {
   const { nodes, takenPorts } = facts;
   const below = nodes.filter(({ at }) => at.balancer.level !== 'admin');
   const asked = nodes.flatMap(({ servers }) => servers.flatMap(({ agentPort }) => agentPort ?? []));
   if (below.length === 0) {
-    if (asked.length === 0) return;
-    draft.blank();
-    draft.comment(
-      'HAProxy asks an agent of this node (agent-check). If that agent says `ready`, `up` with a weight, `drain` or `maint`, it undoes what lastcall sets: let it say nothing but `up` and `down`.',
-    );
+    if (asked.length > 0) writeOtherAgent(draft, asked, takenPorts);
+    if (asked.some((port) => takenPorts.has(port)))
+      warn(
+        `another program answers the agent-check of this node: where it says \`ready\`, \`drain\` or \`maint\`, it undoes what lastcall sets`,
+      );
     return;
   }
   const port = asked.find((one) => one > 0 && !takenPorts.has(one)) ?? 7001;
@@ -174,4 +180,20 @@ function writeAgentCheck(draft: FileDraft, facts: Facts): void {
   );
   if (below.every((node) => isByAgent(node, facts))) draft.yaml(...lines);
   else draft.choice(0, ...lines);
+}
+
+/** Beside a socket of level admin no agent is needed. */
+function writeOtherAgent(draft: YamlWriter, asked: readonly number[], takenPorts: ReadonlySet<number>): void {
+  draft.blank();
+  const free = asked.find((port) => port > 0 && !takenPorts.has(port));
+  if (free === undefined) {
+    draft.comment(
+      'HAProxy asks an agent of this node (agent-check). If that agent says `ready`, `up` with a weight, `drain` or `maint`, it undoes what lastcall sets: let it say nothing but `up` and `down`.',
+    );
+    return;
+  }
+  draft.comment(
+    `HAProxy asks an agent of this node (agent-check) at port ${free}, where nothing listens. If the sidecar is to be that agent (it says \`up\` and leaves the state to the socket):`,
+  );
+  draft.choice(0, 'listen:', `  agentCheck: { address: ${scalar(`0.0.0.0:${free}`)} }`);
 }

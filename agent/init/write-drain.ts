@@ -1,9 +1,9 @@
-import type { FileDraft } from './draft.ts';
+import type { YamlWriter } from './yaml-writer.ts';
 import { shortList } from './choose.ts';
 import type { Section } from './facts.ts';
 
 /** Writes `drain`, and what an operator may want to add. */
-export function writeDrain(draft: FileDraft, section: Section): void {
+export function writeDrain(draft: YamlWriter, section: Section): void {
   draft.yaml('drain:');
   draft.comment('So long the last user is waited for. Longer than a session usually lives.', 2);
   draft.yaml('  timeout: 30m');
@@ -19,7 +19,7 @@ export function writeDrain(draft: FileDraft, section: Section): void {
   );
   draft.choice(0, `audit: /var/log/lastcall/${section.facts.node}.log`);
   draft.comment(
-    'At most so many nodes of this application out at a time, also when several are told to restart at once. Without a lock only `drain.keep` guards: the last usable server stays.',
+    'At most so many nodes of this application out at a time, also when several restarts are requested at once. Without a lock only `drain.keep` guards: the last usable server stays.',
   );
   draft.choice(
     0,
@@ -28,7 +28,7 @@ export function writeDrain(draft: FileDraft, section: Section): void {
   );
 }
 
-function writeKeep(draft: FileDraft, { facts, warn }: Section): void {
+function writeKeep(draft: YamlWriter, { facts, warn }: Section): void {
   const alone = facts.nodes.flatMap(({ servers }) => servers.filter(({ others }) => others === 0));
   draft.comment(
     'So many other servers have to take users at each HAProxy, or a drain is refused (75 guard). 0: not asked, and users meet 503 while this node is out.',

@@ -1,16 +1,16 @@
 import { endpointText } from './application.ts';
-import { scalar, type FileDraft } from './draft.ts';
+import { scalar, type YamlWriter } from './yaml-writer.ts';
 import { stickyTexts, type Facts, type Section } from './facts.ts';
 
 /** Writes `sessions`: the count of users, or the question how they are counted. */
-export function writeSessions(draft: FileDraft, { facts, warn }: Section): void {
+export function writeSessions(draft: YamlWriter, { facts, warn }: Section): void {
   const sticky = stickyTexts(facts);
   draft.comment(
     'How the users of this node are counted, besides its connections, which always count. What gives no certain number is unknown, and unknown is never zero.',
   );
   if (sticky.length === 0) return writeNoSource(draft, facts);
   const tables = commonTables(facts);
-  if (tables.length > 0) return writeTables(draft, tables);
+  if (tables.length > 0) return writeTables(draft, facts, tables);
   warn(
     `users are bound to this node (${sticky.join('; ')}), and no source counts them yet; see EDIT in the file`,
   );
@@ -24,7 +24,7 @@ export function writeSessions(draft: FileDraft, { facts, warn }: Section): void 
   draft.choice(0, 'sticky: false');
 }
 
-function writeNoSource(draft: FileDraft, { nodes }: Facts): void {
+function writeNoSource(draft: YamlWriter, { nodes }: Facts): void {
   const isHashed = nodes.some(({ servers }) => servers.some(({ hashed }) => hashed !== null));
   draft.comment(
     isHashed
@@ -52,19 +52,29 @@ function commonTables({ nodes }: Facts): readonly CommonTable[] {
   });
 }
 
-function writeTables(draft: FileDraft, tables: readonly CommonTable[]): void {
+function writeTables(draft: YamlWriter, facts: Facts, tables: readonly CommonTable[]): void {
   const endless = tables.filter(({ expires }) => expires === false).map(({ name }) => name);
-  const lines = tables.map(({ name }) => `  - stickTable: { table: ${scalar(name)} }`);
   if (endless.length > 0) {
     draft.edit(
-      `when does a user end? The stick table ${endless.join(', ')} has no \`expire\`, so its entries never end, and a drain would wait until its deadline. Give its \`stick-table\` line in HAProxy an \`expire\` as long as a session lives, then take the \`# \` away; until then \`stop\` and \`restart\` refuse (75 uncounted).`,
+      `when does a user end? The stick table ${endless.join(', ')} has no \`expire\`, so its entries never end, and a drain would wait until its deadline. Give its \`stick-table\` line in HAProxy an \`expire\` as long as a session lives, then take the \`# \` away from the line of the table; or from another one that fits. Until then \`stop\` and \`restart\` refuse (75 uncounted).`,
     );
-    return draft.choice(0, 'sessions:', ...lines);
+    const lines = tables.map(({ name }) => `- stickTable: { table: ${scalar(name)} }`);
+    return draft.choice(0, 'sessions:', ...[...lines, ...choicesFor(facts)].map((line) => `  ${line}`));
   }
+  const empty = tables.filter(({ expires }) => expires === null).map(({ name }) => name);
+  if (empty.length > 0)
+    draft.edit(
+      `how long does an entry of the stick table ${empty.join(', ')} live? It is empty now, so HAProxy does not show that. Write the \`expire\` of its \`stick-table\` line here, as it stands there: until then the users of an empty table are unknown, and unknown is never zero.`,
+    );
   draft.comment(
     'A user is one until the entry ends (`expire` of the `stick-table` line): a drain waits so long for a user who has left. Without an `expire` there it would wait until its deadline. After a restart of HAProxy without `peers` the table is empty, and its users are not seen for that time.',
   );
-  draft.yaml('sessions:', ...lines);
+  draft.yaml('sessions:');
+  for (const { name, expires } of tables) {
+    if (expires !== null) draft.yaml(`  - stickTable: { table: ${scalar(name)} }`);
+    else draft.yaml('  - stickTable:', `      table: ${scalar(name)}`);
+    if (expires === null) draft.choice(6, 'expire: 30m');
+  }
 }
 
 /** The sources that fit the program that listens, the likeliest first; each is a guess, so none is active. */

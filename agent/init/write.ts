@@ -1,4 +1,4 @@
-import { createDraft, type FileDraft, type DraftResult } from './draft.ts';
+import { createYamlWriter, type YamlWriter, type YamlText } from './yaml-writer.ts';
 import type { Facts, Section } from './facts.ts';
 import { writeApp } from './write-app.ts';
 import { writeBalancers } from './write-balancers.ts';
@@ -6,15 +6,15 @@ import { writeDrain } from './write-drain.ts';
 import { writeSessions } from './write-sessions.ts';
 
 /** The file, and what the operator is told beside it. */
-export interface Written extends DraftResult {
+export interface Written extends YamlText {
   readonly warnings: readonly string[];
 }
 
 /** Writes the whole configuration. Pure: the same facts give the same text. */
 export function writeConfiguration(facts: Facts): Written {
   const warnings: string[] = [];
-  const write = (edits: number): DraftResult => {
-    const draft = createDraft();
+  const write = (edits: number): YamlText => {
+    const draft = createYamlWriter();
     warnings.splice(0, warnings.length, ...facts.doubts);
     const section: Section = { facts, warn: (text) => void warnings.push(text) };
     writeHead(draft, facts, edits);
@@ -28,7 +28,7 @@ export function writeConfiguration(facts: Facts): Written {
   return { ...write(write(0).edits.length), warnings };
 }
 
-function writeHead(draft: FileDraft, { isRoot }: Facts, edits: number): void {
+function writeHead(draft: YamlWriter, { isRoot }: Facts, edits: number): void {
   draft.comment(
     'The configuration of one node, written by `lastcall init` from what HAProxy and this machine showed. What was seen is a line; what would be a guess is a comment, with what follows from it.',
   );

@@ -10,7 +10,7 @@ export type LoadedRecord =
   /** Nothing: this node has never had an operation. */
   | { readonly kind: 'none' }
   | { readonly kind: 'record'; readonly record: unknown }
-  /** Something that cannot be believed; nothing was taken from it, it lies at `movedTo`. */
+  /** A file that cannot be believed: nothing was taken from it, and it was moved to `movedTo`. */
   | { readonly kind: 'quarantined'; readonly reason: string; readonly movedTo: string };
 
 /**

@@ -1,6 +1,6 @@
 import { LastcallError } from '../system/error.ts';
 
-/** The file system of the state file is silent: it neither reads nor refuses. */
+/** The error of a file system that does not answer: the state file can neither be read nor is it refused. */
 export function unanswered(path: string, elapsedMs: number): LastcallError {
   return new LastcallError('state-write', 'the state file cannot be read: its file system does not answer', {
     target: path,

@@ -35,7 +35,7 @@ import type { Policy } from './model/policy.ts';
 import { acknowledge, recordNow } from './admission/proposal.ts';
 import { onBooted, onStopChecked, recovering, starting } from './recovery/recover.ts';
 import { onRead, advanceReading } from './admission/readable.ts';
-import { onRemainsSeen } from './observed/remains.ts';
+import { onUnprovenEndChecked } from './observed/unproven-end.ts';
 import { advanceRecordedEnd, onRecordedEndSeen } from './observed/recorded-end.ts';
 import { onSubmit, processQueue } from './admission/requests.ts';
 import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
@@ -46,7 +46,7 @@ import { advanceSignOut } from './phases/sign-out.ts';
 import type { State } from './model/state.ts';
 import type { SourceState } from './model/server-state.ts';
 import { surveyReloaded } from './observed/surroundings.ts';
-import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Draft, warn } from './draft.ts';
+import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Draft, warn } from './step-draft.ts';
 import { reconcile } from './sync/next-write.ts';
 
 /**
@@ -107,7 +107,7 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
   'app-gone': onAppGone,
   life: (draft, event) => {
     onLifeOfAbsent(draft, event);
-    onRemainsSeen(draft, event);
+    onUnprovenEndChecked(draft, event);
     onRecordedEndSeen(draft, event);
   },
   'app-back': (draft, { proof }) => onAppBack(draft, proof),

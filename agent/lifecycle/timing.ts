@@ -13,9 +13,9 @@ import { nextOwnRequests } from './observed/auto-requests.ts';
 import { nextWarningTimes } from './phases/deadline-warnings.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './model/policy.ts';
 import { nextReading } from './admission/readable.ts';
-import { nextRemains } from './observed/remains.ts';
+import { nextUnprovenEndCheck } from './observed/unproven-end.ts';
 import { nextRecordedEnd } from './observed/recorded-end.ts';
-import { allServersOf } from './draft.ts';
+import { allServersOf } from './step-draft.ts';
 import type { State } from './model/state.ts';
 
 /** How often to ask, and when to wake: quick where a moment counts, slow where nothing happens. */
@@ -136,7 +136,7 @@ export function nextDeadline(policy: Policy, state: State, now: number): number 
     state.gate.retryAt,
     ...nextOwnRequests(state),
     ...nextAskers(state),
-    ...nextRemains(state.app),
+    ...nextUnprovenEndCheck(state.app),
     ...nextRecordedEnd(state.app),
     ...nextReading(state),
     ...nextRamps(state, now),

@@ -103,7 +103,7 @@ function createAsker(
     flight = null;
     endedAt = clock.now();
     if (isClosed) return;
-    // Dropped by `restart`: what it was asked about may be no more.
+    // Dropped by `restart`: the probe may have asked an application that has ended since.
     if (signal.aborted) return ask();
     pause();
     onAnswer(answer, startedAt);

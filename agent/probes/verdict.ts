@@ -1,6 +1,6 @@
 import type { ProbeAnswer } from './probe.ts';
 
-/** What a row of answers amounts to. */
+/** The verdict over a row of answers. */
 export interface Verdict {
   readonly health: 'unknown' | 'up' | 'down';
   /** The application asks for certain to be taken out. */
@@ -20,7 +20,7 @@ export interface Verdict {
   };
 }
 
-/** Nothing has been asked yet. */
+/** The verdict before the first probe. */
 export const UNKNOWN: Verdict = {
   health: 'unknown',
   signedOut: false,

@@ -14,7 +14,7 @@ export interface SourcePorts {
   readonly clock: Clock;
   /** Every HAProxy that can be asked; default: none. */
   readonly targets?: readonly HaproxyTarget[];
-  /** Called with what an operator should know though it does not hinder counting, once each. */
+  /** Called once for each problem that an operator should see to although it does not hinder counting. */
   readonly onWarning: (text: string) => void;
 }
 

@@ -8,7 +8,7 @@ import { type WhyHidden, readSandboxMounts } from './sandbox-mounts.ts';
 import { countOrThrow } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
-/** So many names are looked at together: enough for the kernel, and all that is in memory at a time. */
+/** How many files are looked at together: enough for the kernel, and all that is in memory at a time. */
 const BATCH = 64;
 /**
  * A directory that takes longer than this is scanned a tenth of the time at most: 100,000 files keep a processor
@@ -79,7 +79,7 @@ interface FilesQuery {
   readonly hidden: WhyHidden;
 }
 
-/** What lies in the directory is not the application's. */
+/** The error for a directory whose files are not the application's. */
 class Covered extends Error {}
 
 /** @returns null when there is no such directory */

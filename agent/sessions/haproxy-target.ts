@@ -9,7 +9,7 @@ export interface HaproxyTarget {
 }
 
 /**
- * Asks all of them at once. Each must answer: one that does not may have users that no other has.
+ * Asks all targets at once. Each must answer: one that does not may have users that no other has.
  * @throws LastcallError `failed` with the error of the first one without an answer, or the signal's reason
  */
 export async function queryAll<F, T>(

@@ -80,7 +80,7 @@ function refusalOf(answer: HttpAnswer, { options, endsItself }: Reader): CountPr
 }
 
 const HIDDEN = '[redacted]';
-/** A shorter part of a value is found everywhere, and is no secret. */
+/** The least length of a part that counts as secret: a shorter one is found in any text. */
 const SECRET_CHARS = 6;
 
 /**

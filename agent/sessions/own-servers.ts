@@ -34,7 +34,7 @@ export function createOwnServers(listed: readonly string[], written: string | nu
   const reader = createServerReader();
   const names = new Set(written === null ? listed : [...listed, written]);
   const servers = [...names].map((text) => ({ text, name: parseServerName(text, 'config') }));
-  /** Of a server whose name does not resolve just now, entries remember the address of before. */
+  /** The last known addresses: entries keep the address of a server whose name does not resolve just now. */
   const endpoints = new Map<string, Endpoint>();
 
   const readOne = async (ask: SendCommand, name: ServerName): Promise<RowReading | LastcallError> => {
@@ -55,7 +55,7 @@ export function createOwnServers(listed: readonly string[], written: string | nu
         const reading = await readOne(ask, name);
         if (isLastcallError(reading)) {
           if (text === written) missing = reading;
-          // Its entries lead nowhere any more: they are waited for, which is safe, and they end.
+          // Its entries lead to no server any more: they count all the same until they run out, which is safe.
           keys.push(name.server);
           continue;
         }

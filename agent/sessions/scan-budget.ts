@@ -1,17 +1,17 @@
-/** At most a thousandth of the time is spent on what holds HAProxy up, where nothing waits for it. */
+/** At most a thousandth of the time is spent on scans that hold HAProxy up, where no operation waits for them. */
 const SHARE = 1_000;
 const FIRST_RETRY_MS = 1_000;
 const REMEMBERED = 3;
 
-/** How often something may be done that costs others time. */
+/** How often a scan may be made that costs HAProxy or the application time. */
 export interface ScanBudget {
-  /** It was done, at this cost in milliseconds. */
+  /** A scan was made, at this cost in milliseconds. */
   spent(ms: number): void;
-  /** It was given up after so many milliseconds; how many of them it cost others is not known. */
+  /** A scan was given up after so many milliseconds; its cost to others is unknown. */
   failed(ms: number): void;
   /**
-   * How long to leave it alone, in milliseconds from its last end.
-   * @param share one part in so many of the time may be spent on it; default: a thousand
+   * The pause until the next scan, in milliseconds from the end of the last one.
+   * @param share one part in so many of the time may be spent on scans; default: a thousand
    */
   pauseMs(share?: number): number;
 }

@@ -8,7 +8,7 @@ const PATIENT = 20;
 const NEAR = 5;
 /** and where the next scan is the one that finds zero, or the second that sees it. */
 const LAST = 2;
-/** So few entries are the last ones. */
+/** At most so many entries count as the last ones. */
 const FEW = 10;
 /** The last one of few may be cleared at any time: within so long it is seen, as far as the next larger share allows, */
 const SOON_MS = 250;
@@ -17,7 +17,7 @@ const SOON_ENOUGH_MS = 500;
 const PATIENCE_MS = 60_000;
 /** HAProxy takes an entry out a moment after its time. */
 const AFTER_END_MS = 20;
-/** Of the time left to the deadline, a scan is at most this part away. */
+/** The next scan comes within this part of the time that is left to the deadline. */
 const OF_DEADLINE = 4;
 
 /** What the last scan saw of this node's entries. */
@@ -53,7 +53,7 @@ export function scanPauseMs(
   if (count === 0) return Math.min(regular, nearDeadline);
   const endMs = longestMs - tookMs + AFTER_END_MS;
   const atEnd = Math.max(endMs, budget.pauseMs(isFew ? LAST : PATIENT));
-  // One just before the end would only be in the way of that at the end.
+  // A regular scan just before that end would only delay the one at the end.
   const isInTheWay = regular + tookMs + SOON_MS > atEnd;
   return Math.min(isInTheWay ? atEnd : regular, nearDeadline);
 }

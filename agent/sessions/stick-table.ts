@@ -111,7 +111,7 @@ interface TableQuery {
 }
 
 interface FoundQuery extends TableQuery, FoundServer {
-  /** What a question that costs HAProxy nothing took just before: as much of a scan is not its work. */
+  /** How long a question that costs HAProxy nothing took just before: so much of a scan's time is not HAProxy's work. */
   readonly cheapMs: number;
 }
 
@@ -127,7 +127,7 @@ function begin(
   };
 }
 
-/** A server that the source names must be somewhere; elsewhere the node may have other names. */
+/** A server that the source names must exist at one HAProxy; at others the node may have other names. */
 function requireServer(found: readonly FoundQuery[]): void {
   const [first] = found;
   if (!first?.missing || found.some(({ missing }) => missing === null)) return;

@@ -49,7 +49,7 @@ export function createTableCompleteness(): TableCompleteness {
       let current: TableWorker = isSame(worker, info)
         ? { ...worker, seen: now, uptimeSeconds: info.uptimeSeconds }
         : newWorker(info, place, now, worker);
-      // The resync takes a moment: asked again until it is over.
+      // The resync may still be under way: asked again until it is over.
       if (current.before !== null && (await resynced())) {
         current = { ...current, since: current.before.since, before: null };
       } else if (info.uptimeSeconds > RESYNC_TIMEOUT_S) current = { ...current, before: null };
@@ -71,7 +71,7 @@ function newWorker(
   last: TableWorker | null,
 ): TableWorker {
   const born = now - uptimeSeconds * 1_000;
-  // Only what is needed of it: the chain of all workers ever would grow.
+  // Only what is needed of the worker before: else the chain of all workers would grow for ever.
   const before =
     last !== null &&
     last.place === place &&

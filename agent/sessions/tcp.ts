@@ -9,7 +9,7 @@ import type { HaproxyTarget } from './haproxy-target.ts';
 import { countOrThrow, type CountProblem } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
-/** HAProxy answers in a millisecond. One that does not only leaves its idle connections in the count. */
+/** HAProxy answers in a millisecond. Without its answer its idle connections stay in the count. */
 const IDLE_POOL_MS = 300;
 
 export interface TcpPorts {
@@ -111,7 +111,7 @@ async function idleAt(
   const ask: SendCommand = (command) => client.exchange(command, until - clock.now(), signal);
   try {
     const { row } = await reader.read(ask, server);
-    // To another port they are not in our count: HAProxy may see the application behind an address of its own.
+    // Connections to another port are not in the count: HAProxy may reach the application by another address.
     return row.text('addr')?.endsWith(`:${port}`) === true ? (row.count('idle_conn_cur') ?? 0) : 0;
   } catch (error) {
     signal.throwIfAborted();

@@ -6,7 +6,7 @@ export interface BodyEnd {
   readonly over: boolean;
 }
 
-/** @param head of the request, one character a byte; what is wrong in it is the parser's to refuse */
+/** @param head of the request, one character a byte; the parser refuses an invalid one */
 export function bodyEnd(head: string): BodyEnd {
   const lines = head.split('\n');
   if (lines.some((line) => /^transfer-encoding:/i.test(line))) return inChunks();

@@ -11,9 +11,9 @@ export interface CapturedOutput {
   attach(child: ChildProcess): void;
   /** What was kept; what comes after this is thrown away, and does not keep our process alive. */
   take(): { readonly stdout: string; readonly stderr: string; readonly truncated: boolean };
-  /** Called now and then while the command runs: what will not be kept takes no space. */
+  /** Called now and then while the command runs: frees the space of output that will not be kept. */
   trim(): void;
-  /** Our end is closed: what a daemon that was left behind writes to a pipe breaks from here on. */
+  /** Closes lastcall's end: a daemon that was left behind gets EPIPE when it writes to a pipe from here on. */
   close(): void;
 }
 
@@ -83,7 +83,7 @@ function openSpools(): readonly [Spool, Spool] | null {
     return [out, openSpool()];
   } catch {
     out?.close();
-    return null; // A read-only file system: what the command says goes to our own stderr.
+    return null; // A read-only file system: the command's output goes to our own stderr.
   }
 }
 

@@ -1,8 +1,8 @@
-/** Registers what is to be closed at the end, whatever the end is. */
+/** Registers what has to be closed at the end, also after an error. */
 export type AtTheEnd = (close: () => unknown) => void;
 
 /**
- * Runs `work`, and then closes all that it has taken, the last one first. One that cannot be closed keeps none of the
+ * Runs `work`, then closes all that it has registered, the last one first. One that cannot be closed keeps none of the
  * others open.
  * @returns what `work` answers
  * @throws the error of `work`; where it has none, that of the first one that could not be closed

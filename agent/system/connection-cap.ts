@@ -1,18 +1,18 @@
-/** How many may be at each port at once: the oldest gives way, so that a flood cannot shut the others out. */
+/** How many connections each port may have at once: the oldest is closed, so that a flood cannot shut others out. */
 export const CAPS = {
   agentCheck: 256,
   /** The health port, and that of the metrics. */
   http: 256,
   control: 256,
-  /** Of those of `control`, so many read the events. */
+  /** Of the connections of `control`: how many may read the events. */
   events: 64,
-  /** Between two servers of one address, at a change of the configuration. */
+  /** Connections that wait between two servers of one address, at a change of the configuration. */
   waiting: 256,
 } as const;
 
-/** Those who are at a port now. */
+/** The connections of a port. */
 export interface ConnectionCap<T> {
-  /** Lets one in; where there are too many, the oldest has to go. */
+  /** Adds a connection; where there are too many, the oldest is dismissed. */
   enter(one: T): void;
   leave(one: T): void;
   /** The oldest first. */
@@ -20,8 +20,8 @@ export interface ConnectionCap<T> {
 }
 
 /**
- * @param cap how many there may be, a name of `CAPS`
- * @param dismiss sends one away
+ * @param cap the most connections, a name of `CAPS`
+ * @param dismiss closes one
  */
 export function createConnectionCap<T>(
   cap: keyof typeof CAPS,

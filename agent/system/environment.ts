@@ -1,4 +1,4 @@
-/** The environment of the operator's commands: what they need to run, and what was written for them. */
+/** The environment of the operator's commands: what every program needs, and the variables `LASTCALL_*`. */
 
 /** SSL_CERT_*: where the certificates of this machine are; our own TLS reads it late, too. */
 const KEPT = /^(?:PATH|HOME|USER|LANG|TZ|LC_\w+|SSL_CERT_(?:FILE|DIR)|LASTCALL_\w+)$/;

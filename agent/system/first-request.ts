@@ -11,7 +11,7 @@ export interface RequestStream extends Duplex {
 }
 
 export interface RequestBounds {
-  /** So much of a body is read at most; the sender of a longer one has to wait for the answer. Default: none is read. */
+  /** How much of a body is read at most; the sender of a longer one has to wait for the answer. Default: none is read. */
   readonly bodyBytes?: number;
   /** All of the request that is ever read has come. */
   readonly whole?: () => void;
@@ -50,7 +50,7 @@ export function firstRequest(
     onRequest(stream);
     feed(head.slice(length));
   };
-  socket.on('error', () => undefined); // The caller hung up: `close` tells.
+  socket.on('error', () => undefined); // The caller hung up: `close` follows.
   socket.on('data', (chunk: Buffer) => feed(chunk.toString('latin1')));
   socket.once('end', () => {
     if (!isWhole) socket.destroy();

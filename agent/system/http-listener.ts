@@ -35,7 +35,7 @@ export interface HttpAsked {
   readonly address: string;
   /** Aborted when the caller hangs up, or its time is over. */
   readonly signal: AbortSignal;
-  /** The caller is known, and may wait for its answer as long as it stays: it gives way to no other any more. */
+  /** The caller is authenticated, and may wait for its answer as long as it stays: no newer connection displaces it. */
   readonly keep: () => void;
 }
 

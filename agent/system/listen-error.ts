@@ -1,6 +1,6 @@
 import { type Code, LastcallError, errnoOf, messageOf } from './error.ts';
 
-/** What no further try mends: the address or the right is not there. */
+/** Errors that no further attempt mends: the address or the right is missing. */
 const FINAL: ReadonlySet<string | undefined> = new Set([
   'EACCES',
   'EADDRNOTAVAIL',
@@ -26,7 +26,7 @@ export function listenCode(error: unknown): Extract<Code, 'busy' | 'config' | 'f
   return FINAL.has(errno) ? 'config' : 'failed';
 }
 
-/** Where it was to be listened, and for what. */
+/** An address to listen on, and for what. */
 export interface ListenPlace {
   readonly host: string;
   readonly port: number;

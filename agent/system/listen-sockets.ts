@@ -18,8 +18,8 @@ export interface ListenSockets {
    */
   open(place: ListenPlace): Promise<number>;
   /**
-   * Gives every new connection of an open address to `serve`, in place of who had it; the answer gives the address up.
-   * A connection that has been given stays with the one who got it.
+   * Gives every new connection of an open address to `serve`, in place of its present server; the returned function gives the address up.
+   * A connection that was given to a server stays with it.
    */
   take(address: Pick<ListenPlace, 'host' | 'port'>, serve: (socket: Socket) => void): () => void;
   /** Closes every address that no server has taken, or all of them, with their connections. */
@@ -28,7 +28,7 @@ export interface ListenSockets {
 
 /** How long a busy address is tried. A start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises). */
 const BUSY_MS = 1_500;
-/** However slowly the process has begun, in milliseconds. */
+/** The least time for a busy address, however slowly the process has begun, in milliseconds. */
 const BUSY_LEAST_MS = 500;
 
 /** What is left of the time for a busy address in a process that has lived for so many milliseconds. */

@@ -17,7 +17,7 @@ export interface NodeLock {
 }
 
 /**
- * The file system is broken: no process can take a lock there now, and an operation under way must be ended all the
+ * Errors of a broken file system: no process can take a lock there now, and an operation under way must be ended all the
  * same.
  */
 const ILL: ReadonlySet<string | undefined> = new Set(['EROFS', 'ENOSPC', 'EDQUOT', 'EIO']);
@@ -106,7 +106,7 @@ async function holds(server: Server, directory: string, clock: Clock): Promise<b
   }
 }
 
-/** Removes what those who were killed in the middle of this have left. */
+/** Removes the sockets of processes that were killed in the middle of taking the lock. */
 async function clean(directory: string, own: string, clock: Clock): Promise<void> {
   for (const name of await readdir(directory)) {
     const path = join(directory, name);

@@ -11,7 +11,7 @@ export function hasUnprintable(text: string): boolean {
 }
 
 /**
- * A text of other people's as it may be written to a terminal, within one line: each unseen character as its escape
+ * A text from outside as it may be written to a terminal, within one line: each unseen character as its escape
  * (`\n`, `\u001b`, `\u{e0041}`). All else stays as it is.
  */
 export function printable(text: string): string {
@@ -21,6 +21,11 @@ export function printable(text: string): string {
 /** The same with quotes around it, and with the escapes of JSON. */
 export function quoted(text: string): string {
   return printable(JSON.stringify(text));
+}
+
+/** The beginning of a text from outside, in quotes, as a message may show it; a longer one ends with dots. */
+export function quotedStart(text: string, mostCharacters: number): string {
+  return quoted(text.length > mostCharacters ? `${text.slice(0, mostCharacters)}...` : text);
 }
 
 function escaped(char: string): string {

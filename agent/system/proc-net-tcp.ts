@@ -18,7 +18,7 @@ export interface PortView {
   readonly calls: ReadonlyMap<string, string>;
 }
 
-/** So many are distinguished. Where there are more, a few of our own do not matter. */
+/** How many connections are distinguished. Where there are more, a few of our own do not matter. */
 const SAMPLE = 1_024;
 const CHUNK_BYTES = 64 * 1_024;
 const LINE_BYTES = 1_024;
@@ -30,7 +30,7 @@ const LISTEN = '0A';
 /** sl: local:port remote:port st tx:rx tr:when retrnsmt uid timeout inode (Documentation/networking/proc_net_tcp). */
 const SOCKET =
   /^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) (0[1-9A-F]) [0-9A-F]{8}:[0-9A-F]{8} [0-9A-F]{2}:[0-9A-F]{8,16} [0-9A-F]{8} +(\d+) +\d+ (\d+)(?: -?[0-9a-f]+)* *$/;
-/** As much of it as identifies the owner of the socket; of other ports no more is read. */
+/** The beginning of a line, which is all that is read of sockets of other ports. */
 const PORTS =
   /^ *\d+: (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} 0[1-9A-F] /;
 

@@ -83,7 +83,7 @@ export function ownerOf(pid: number): ProcessOwner | null {
     if (leader === undefined || real === undefined || saved === undefined) return null;
     return { leader: Number(leader), uids: [Number(real), Number(saved)] };
   } catch {
-    return null; // Gone meanwhile, or hidden: who asks has looked at it, and says which.
+    return null; // Gone meanwhile, or hidden: the caller has looked at it, and reports which.
   }
 }
 
@@ -151,7 +151,7 @@ function originOfUptime(): number {
 /** USER_HZ is 100 on every architecture that Node runs on. */
 const MS_PER_TICK = 10;
 
-/** Each look after the first is at those processes alone that were started during the last one. */
+/** The most passes over /proc: each after the first reads only processes that were started during the one before. */
 const LOOKS = 10;
 
 /**
@@ -260,7 +260,7 @@ function readStat(pid: number | `self/task/${string}`): ProcessStat | null {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
-    // Gone meanwhile, or not ours to read: kill(2) decides, see lookAt.
+    // Gone meanwhile, or not ours to read: kill(2) decides (`inspectProcess`).
     return null;
   }
 }

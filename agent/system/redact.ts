@@ -3,7 +3,7 @@ import { isDate, isNativeError } from 'node:util/types';
 const SECRET = /passw|token|secret|authori[sz]ation|cookie|credential|private.?key|api.?key|^headers$/i;
 const HIDDEN = '[redacted]';
 const USER_IN_URL = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;
-/** Deeper than any record of ours; a value that contains itself ends here. */
+/** The deepest level that is read: deeper than any record of ours; a value that contains itself ends here. */
 const DEPTH = 6;
 
 /** `text` without the user and password of a URL. */

@@ -17,7 +17,7 @@ export interface RotatingFileOptions {
   readonly path: string;
   /** The file becomes `PATH.1`, that one `PATH.2` and so on, before it would have more bytes than this. */
   readonly maxBytes: number;
-  /** So many old ones are kept. */
+  /** How many old files are kept. */
   readonly keep: number;
   /** Of new files. */
   readonly mode: number;
@@ -30,7 +30,7 @@ export interface RotatingFileOptions {
  */
 export function createRotatingFile(options: RotatingFileOptions): RotatingFile {
   let last: Promise<unknown> = Promise.resolve();
-  // What a full disk has left of a line must not become the beginning of the next one.
+  // A full disk may have taken only a part of a line: that part must not become the beginning of the next line.
   let partialLine = false;
   const write = async (line: string): Promise<void> => {
     await makeRoom(options, line);

@@ -43,7 +43,7 @@ export interface CommandResult {
 
 /** Between SIGTERM and SIGKILL for a command that is over its deadline. */
 const GRACE_MS = 1_000;
-/** For the last of a pipeline, which may end a moment after the program itself. */
+/** How long the last programs of a pipeline may live on after the command itself. */
 const STRAGGLERS_MS = 100;
 /** How often the files of a command with much output are made smaller again. */
 const TRIM_EVERY_MS = 1_000;
@@ -82,7 +82,7 @@ export async function runCommand(
   }
 }
 
-/** What outlives us is written down, and its files do not grow while we are there. */
+/** A command that may outlive lastcall is written down; its output files do not grow while lastcall runs. */
 async function untilEndOrOurs(
   command: BegunCommand,
   options: CommandOptions & Required<Pick<CommandOptions, 'onLaunched'>>,
@@ -148,7 +148,7 @@ async function untilEnd(
   }
 }
 
-/** A pipe would break with us, and with it a command that is to go on. */
+/** A pipe would break when lastcall ends, and a command that has to go on with it. */
 function outputFor({ maxOutputBytes, onLaunched }: CommandOptions): CapturedOutput {
   if (maxOutputBytes === null) return inheritedOutput();
   return onLaunched ? spooledOutput(maxOutputBytes) : pipedOutput(maxOutputBytes);

@@ -53,7 +53,7 @@ export async function ownersOf(inodes: ReadonlySet<string>, signal: AbortSignal)
     if (!/^\d+$/.test(name)) continue;
     signal.throwIfAborted();
     const pid = Number(name);
-    // Asked before: what has the socket afterwards under another start time is another process.
+    // Read before: a process that has the socket afterwards, with another start time, is another process.
     const startTime = startTimeOf(pid);
     const sockets = await socketsOf(pid).catch((error: unknown) => {
       // A process that has ended has no socket.

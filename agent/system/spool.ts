@@ -14,7 +14,7 @@ export interface Spool {
   read(maxBytes: number): { readonly text: string; readonly truncated: boolean };
   /** Gives the space of what is beyond the first `maxBytes` back; the writer goes on behind it. */
   trim(maxBytes: number): void;
-  /** Our own hold on it ends; its space is free once no process writes to it any more. */
+  /** Closes lastcall's descriptor; the space is free once no process writes to the file any more. */
   close(): void;
 }
 

@@ -7,13 +7,13 @@ import { listenCode } from '../system/listen-error.ts';
 import type { Log } from '../system/log-port.ts';
 import { withObserver } from './service-observer.ts';
 
-/** A few thousand operations a file; what is older than six files is gone. */
+/** The size of a file, a few thousand operations; records older than six files are gone. */
 const MAX_BYTES = 10 * 1024 * 1024;
 const KEEP = 5;
 const MODE = 0o600;
 /** A start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises). */
 const CHECK_MS = 1_200;
-/** A check has no other end than its deadline. */
+/** Only its deadline ends a check. */
 const NEVER = new AbortController().signal;
 
 /** The requests to this node: the caller, the reason, and the result. */
@@ -57,7 +57,7 @@ export async function openAudit(
   };
 }
 
-/** A disk that is full is an alarm at each record; what no time mends is refused at once. */
+/** Checks the file at the start: a full disk is only an alarm at each record, but an error that no time mends is thrown. */
 async function check(path: string, file: RotatingFile): Promise<void> {
   try {
     await file.check();
@@ -104,7 +104,7 @@ export function withAudit(service: Service, audit: Audit): Service {
   });
 }
 
-/** The request with the keys of the record; what was left to the configuration is left out. */
+/** The request with the keys of the record, without those that the request leaves to the configuration. */
 function described(request: Request): Readonly<Record<string, unknown>> & { readonly kind: string } {
   const { kind, by, reason, force, timeoutMs, onTimeout, expiresMs, fence, dryRun } = request;
   const { waitForSlotMs = null } = request;

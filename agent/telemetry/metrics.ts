@@ -17,21 +17,21 @@ export interface MetricsPorts {
   /** Answers given to pollers so far, by answer, read at each scrape; null without a port for pollers. */
   readonly agentChecks: ReadonlyMap<string, number> | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
-  /** What became of the runs of the calendar, by `do` and `outcome`. */
+  /** The runs of the calendar, by `do` and `outcome`. */
   readonly scheduleRuns: Pick<LabelledCounts<never>, 'samples'>;
-  /** What became of the calls of `hooks`, by `hook` and `outcome`. */
+  /** The calls of `hooks`, by `hook` and `outcome`. */
   readonly hookRuns: Pick<LabelledCounts<never>, 'samples'>;
 }
 
 export interface Metrics {
-  /** The service to be used from now on: what is done with it is counted. */
+  /** The service to use from now on, whose operations are counted. */
   readonly service: Service;
-  /** In Prometheus' text format. What is not known has no sample, and never a zero. */
+  /** The metrics in Prometheus' text format. An unknown value has no sample, and is never zero. */
   text(): Promise<string>;
   readonly contentType: string;
 }
 
-/** prom-client costs 13 MB of memory, so it is loaded only for those who want to be asked. */
+/** prom-client costs 13 MB of memory, so it is loaded only where `listen.metrics` is configured. */
 export async function createMetrics(service: Service, ports: MetricsPorts): Promise<Metrics> {
   // It is CommonJS: a bundle gives its exports no names.
   const prom = (await import('prom-client')).default;
@@ -54,15 +54,14 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
     reasserts.count === 0 ? [] : [[{}, reasserts.slowestSeconds]],
   );
   const answersOf = (who: 'agentChecks' | 'healthChecks') => (): Samples =>
-    // An empty label is none to Prometheus.
+    // To Prometheus an empty label is a missing one.
     [...(ports[who] ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);
   counter('lastcall_agent_checks_total', 'Agent-checks answered.', ['answer'], answersOf('agentChecks'));
   counter('lastcall_health_checks_total', 'Health polls answered.', ['answer'], answersOf('healthChecks'));
   counter('lastcall_schedule_runs_total', SCHEDULE_HELP, ['do', 'outcome'], () =>
     ports.scheduleRuns.samples(),
   );
-  const hooksHelp =
-    'Phases that a hook was told of (done), could not be told of (failed), or was too slow for.';
+  const hooksHelp = 'Calls of a hook for a phase: done, failed, or dropped because the hook was too slow.';
   counter('lastcall_hook_runs_total', hooksHelp, ['hook', 'outcome'], () => ports.hookRuns.samples());
   const operations = new Counter({
     name: 'lastcall_operations_total',
@@ -150,7 +149,7 @@ function sessionSamples({ sessions, balancers }: Status): Samples {
   return connections === null ? counted : [...counted, [{ source: 'connections' }, connections]];
 }
 
-/** Over all that count: a balancer that only polls has no worker and no number. */
+/** The sum over the balancers that count: one that only polls has no worker and no number. */
 function connectionsOf(balancers: Status['balancers']): number | null {
   const counting = balancers.filter(({ pid, reachable }) => pid !== null || !reachable);
   const servers = counting.flatMap((balancer) => balancer.servers);
@@ -170,7 +169,7 @@ function balancerSamples({ balancers }: Status): Samples {
 }
 
 interface OutingTimer {
-  /** Takes note of a status; answers how many seconds the drain took that has just come to its end, else null. */
+  /** Takes in a status; returns how many seconds the drain took that has just ended, else null. */
   see(status: Status): number | null;
   age(): Samples;
 }

@@ -8,7 +8,7 @@ import type { Clock } from '../system/clock.ts';
 const RESULT_MS = 12_000;
 
 /**
- * Tells the phase of now, and each change of it that shows. An engine that follows another one (SIGHUP) begins by looking where the
+ * Reports the present phase, and each visible change of it. An engine that follows another one (SIGHUP) begins by looking where the
  * node is: that is no change.
  * @returns ends it; results that are still waited for are not waited for any more
  */
@@ -25,7 +25,7 @@ export function watchPhases(
     result: ({ id, code }) => results.came(id, code),
     status(status) {
       const previous = last;
-      // What ends with this change is under way no more.
+      // An operation that ends with this change is not in the status any more.
       const operation = status.operation ?? shown;
       const ended = status.operation === null ? shown : null;
       shown = status.operation;

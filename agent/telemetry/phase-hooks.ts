@@ -8,7 +8,7 @@ import type { Log } from '../system/log-port.ts';
 import { watchPhases } from './phase-changes.ts';
 import { withAlarms } from './with-alarms.ts';
 
-/** `hooks`: commands and webhooks that are called at phase changes; nothing that is done waits for them. */
+/** `hooks`: commands and webhooks that are called at phase changes; no operation waits for them. */
 export interface PhaseHooks {
   /** The service to be used from now on: a hook that fails is an alarm in its statuses. */
   readonly service: Service;
@@ -18,14 +18,14 @@ export interface PhaseHooks {
   close(): Promise<void>;
 }
 
-/** The calls of the hooks, by the hook (`hooks[0]`) and what became of them. */
+/** The calls of the hooks, by the hook (`hooks[0]`) and their outcome. */
 export type HookCounts = LabelledCounts<{ readonly hook: string; readonly outcome: HookOutcome }>;
 
 export interface PhaseHooksPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly runs: HookCounts;
-  /** Those of the configuration of now; asked at each status. The same array = the same configuration. */
+  /** The hooks of the present configuration; asked for at each status. The same array = the same configuration. */
   readonly configs: () => readonly PhaseHookConfig[];
   readonly create: (config: PhaseHookConfig, onOutcome: PhaseHookPorts['onOutcome']) => PhaseHook;
 }
@@ -56,7 +56,7 @@ export function openPhaseHooks(inner: Service, ports: PhaseHooksPorts): PhaseHoo
       );
       await hooks.ended(over.signal);
       cancel();
-      // What was ended by this has left an alarm.
+      // A call that this has ended has left an alarm.
       alarms.close();
     },
   };
@@ -94,13 +94,13 @@ function createHookAlarms(clock: Clock, changed: () => void): HookAlarms {
 }
 
 interface Hooks {
-  /** From now on these are called; one that was there before keeps what waits for it. */
+  /** Calls these hooks from now on; one that was there before keeps its waiting calls. */
   use(configs: readonly PhaseHookConfig[]): void;
   tell(change: PhaseChange): void;
   ended(signal: AbortSignal): Promise<void>;
 }
 
-/** A hook of the configuration of now. */
+/** A hook of the present configuration. */
 interface UsedHook {
   readonly hook: PhaseHook;
   readonly report: HookReport;
@@ -110,7 +110,7 @@ interface UsedHook {
 function createHooks(ports: PhaseHooksPorts, onAlarm: OnAlarm): Hooks {
   let used: readonly PhaseHookConfig[] = [];
   let hooks = new Map<string, UsedHook>();
-  /** No more in the configuration, and still telling what waited for them. */
+  /** Hooks that have left the configuration, and whose waiting calls are still made. */
   const leaving = new Set<PhaseHook>();
   const create = (name: string, config: PhaseHookConfig): UsedHook => {
     const report = createReport(name, ports, onAlarm);
@@ -158,12 +158,12 @@ interface HookReport {
   retire(): void;
 }
 
-/** Counts and logs what becomes of one hook's calls. Of changes that it is too slow for, the first is logged, and their number. */
+/** Counts and logs the outcomes of one hook's calls. Of changes for which it is too slow, the first is logged, and their number. */
 function createReport(name: string, { log, runs }: PhaseHooksPorts, onAlarm: OnAlarm): HookReport {
   let alarm = onAlarm;
   let dropped = 0;
   const notTold = (phase: string, why: string): void =>
-    alarm(name, `${name} was not told of ${phase}: ${why}`);
+    alarm(name, `${name} was not called for ${phase}: ${why}`);
   return {
     onOutcome(outcome, { phase }, error) {
       runs.add({ hook: name, outcome });
@@ -171,16 +171,16 @@ function createReport(name: string, { log, runs }: PhaseHooksPorts, onAlarm: OnA
       if (outcome === 'dropped') {
         dropped += 1;
         if (dropped === 1)
-          log.warn('a hook is too slow, or lastcall ends: it is not told of this phase', about);
+          log.warn('a hook is too slow, or lastcall ends: it is not called for this phase', about);
         return notTold(phase, 'it is too slow');
       }
-      if (dropped > 1) log.warn('a hook was not told of so many phases', { hook: name, dropped });
+      if (dropped > 1) log.warn('a hook was not called for so many phases', { hook: name, dropped });
       dropped = 0;
       if (outcome === 'done') {
-        log.info('a hook was told of the phase', about);
+        log.info('a hook was called for the phase', about);
         return alarm(name, undefined);
       }
-      log.warn('a hook could not be told of the phase', { ...about, error });
+      log.warn('a hook could not be called for the phase', { ...about, error });
       notTold(phase, messageOf(error));
     },
     retire() {

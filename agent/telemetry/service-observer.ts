@@ -18,7 +18,7 @@ export interface ServiceObserver {
   cancelled?(id: string, by: string, answer: ReturnType<Service['cancel']>): void;
 }
 
-/** The same service, with calls of `observer` for what is done with it. */
+/** The same service, which calls `observer` for each operation. */
 export function withObserver(service: Service, observer: ServiceObserver): Service {
   /** Requests handed in and not yet answered. */
   const open = new Map<string, Request>();
@@ -39,7 +39,7 @@ export function withObserver(service: Service, observer: ServiceObserver): Servi
       observer.found?.(operation, phase === 'recovering');
     },
     result(result) {
-      // What needs nothing done ends before its answer is out.
+      // A request for which there is nothing to do ends before it is answered.
       const joined = result.joined?.some(({ id }) => id === result.id) ?? false;
       answer(result.id, { accepted: true, id: result.id, joined });
       begun.delete(result.id);

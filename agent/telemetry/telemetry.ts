@@ -7,7 +7,7 @@ import { createMetrics, type MetricsPorts } from './metrics.ts';
 
 /** The reports of the node's operations outside of the control socket. */
 export interface Telemetry {
-  /** The service to be used from now on, so that nothing is missed. */
+  /** The service to use from now on, so that no operation is missed. */
   readonly service: Service;
   close(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { Status } from '../lifecycle/model/api.ts';
 /** A service whose statuses have more alarms than those of the lifecycle. */
 export interface AlarmedService {
   readonly service: Service;
-  /** The alarms are others now: the watchers get a status with them. */
+  /** To be called when the alarms have changed: the watchers get a status with them. */
   readonly changed: () => void;
 }
 

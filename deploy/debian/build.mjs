@@ -57,9 +57,9 @@ function addProgram() {
   for (const path of filesBelow(BUNDLE)) {
     const text = readFileSync(join(BUNDLE, path), 'utf8').replace(/^#!.*/, '#!/usr/bin/node');
     if (path !== 'THIRD-PARTY.txt')
-      put(`usr/lib/lastcall/${path}`, text, path === 'lastcall.mjs' ? 0o755 : 0o644);
+      put(`usr/lib/lastcall/${path}`, text, path === 'lastcall.cjs' ? 0o755 : 0o644);
   }
-  link('usr/bin/lastcall', '../lib/lastcall/lastcall.mjs');
+  link('usr/bin/lastcall', '../lib/lastcall/lastcall.cjs');
 }
 
 function addSystemFiles() {
@@ -68,7 +68,7 @@ function addSystemFiles() {
   }
   copy('deploy/tmpfiles.d/lastcall.conf', 'usr/lib/tmpfiles.d/lastcall.conf');
   for (const [shell, path] of Object.entries(COMPLETIONS)) {
-    const program = join(BUNDLE, 'lastcall.mjs');
+    const program = join(BUNDLE, 'lastcall.cjs');
     put(path, execFileSync(process.execPath, [program, 'completion', shell], { encoding: 'utf8' }));
   }
   // Empty: no configuration is right for every machine.

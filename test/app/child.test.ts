@@ -75,7 +75,7 @@ describe('the child', () => {
     expect(child.stopper.gone(proof)).toBe('gone');
   });
 
-  test('takes its whole group with it when it ends by itself, and only then its end is told', async () => {
+  test('ends its whole group when it ends by itself, and reports its end only then', async () => {
     const clock = new ManualClock();
     const { master, worker } = await startedWithWorker(clock);
     process.kill(master.pid, 'SIGKILL');

@@ -71,7 +71,7 @@ describe('a stop command that returns before the application has ended', () => {
     expect(stopper.gone(proof)).toBe('gone');
   });
 
-  test('and lives on at the end of its time is told by its number', async () => {
+  test('and lives on at the end of its time is named by its number', async () => {
     const clock = new ManualClock(undefined, new Date());
     const present = await appWithFile('ignores-term');
     const leader = `${pidFile}.leader`;
@@ -176,7 +176,7 @@ describe('what cannot prove the end of the application', () => {
     });
   });
 
-  test('a pid file of a process that has ended is no proof of life: it is told as gone', async () => {
+  test('a pid file of a process that has ended is no proof of life: the application counts as gone', async () => {
     const present = await appWithFile('hangs');
     process.kill(present.pid, 'SIGKILL');
     await present.gone;
@@ -203,15 +203,15 @@ describe('what an unproven stop may leave', () => {
         },
       );
     const first = stopper();
-    expect(await first.remains?.()).toEqual([]);
+    expect(await first.remainingPids?.()).toEqual([]);
     const { warnings } = await first.stop(null, never);
     expect(warnings.join()).toContain('nothing proves');
-    expect(await first.remains?.()).toEqual([served.pid]);
+    expect(await first.remainingPids?.()).toEqual([served.pid]);
     const next = stopper();
-    expect(await next.remains?.()).toEqual([served.pid]);
+    expect(await next.remainingPids?.()).toEqual([served.pid]);
     process.kill(served.pid, 'SIGKILL');
     await served.gone;
     await until('it has ended', () => inspectProcess(served.pid) === 'gone');
-    expect([await first.remains?.(), await next.remains?.()]).toEqual([[], []]);
+    expect([await first.remainingPids?.(), await next.remainingPids?.()]).toEqual([[], []]);
   });
 });

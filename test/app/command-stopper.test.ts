@@ -36,7 +36,7 @@ stopperContract('a command', {
 });
 
 describe('a stop command', () => {
-  test('that fails says its code and its words', async () => {
+  test('that fails reports its exit code and what it printed', async () => {
     const error = await refusalOf(() =>
       stopperOf(fixture('exits', 3, 'Job failed.\nSee logs.')).stop(null, never),
     );
@@ -57,7 +57,7 @@ describe('a stop command', () => {
     });
   });
 
-  test('that vanishes between check and stop is told as such', async () => {
+  test('that vanishes between check and stop fails with the name of the program', async () => {
     const error = await refusalOf(() => stopperOf(['/nowhere/at/all']).stop(null, never));
     expect(error).toMatchObject({ code: 'app-stop', message: expect.stringContaining('ENOENT') });
   });

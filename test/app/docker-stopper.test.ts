@@ -139,7 +139,7 @@ describe('A stop of a container', () => {
     expect(stopper.gone(null)).toBe('unknown');
   });
 
-  test('of one that has ended is told as that', async () => {
+  test('of one that has ended is answered as ended', async () => {
     const running = await app();
     process.kill(running.pid, 'SIGKILL');
     await running.gone;

@@ -85,7 +85,7 @@ describe('A stop over HTTP', () => {
     expect(error.message).toContain('answered 403');
   });
 
-  test('whose application lives on is told by its number at the end of its time', async () => {
+  test('whose application lives on at the end of its time fails with the number of its process', async () => {
     const running = await app('answers', 60_000);
     const stopper = stopperOf(running.port, { kind: 'port', port: running.port }, { timeoutMs: 500 });
     const error = await refusalOf(async () => stopper.stop(await provenBy(stopper), never));

@@ -62,7 +62,7 @@ const refusal = async (path: string): Promise<string> =>
   (await refusalOf(() => stopperOf(path).check(never))).message;
 
 describe('A pid file of another user', () => {
-  test('names no process of ours, and one of his own it does', async () => {
+  test('names no process of ours, and does name one of that user', async () => {
     if (!isRoot) return skipped('only root may give files away');
     const [mine, his] = [await ours(), await nobodys()];
     const file = await written(join(theirs, 'mine.pid'), mine.pid, NOBODY);
@@ -75,7 +75,7 @@ describe('A pid file of another user', () => {
     expect(await provenBy(stopperOf(roots))).toMatchObject({ pid: his.pid });
   });
 
-  test('by a link of his to a file of root: refused; by one of root: believed', async () => {
+  test('by a link of that user to a file of root: refused; by one of root: believed', async () => {
     if (!isRoot) return skipped('only root may give files away');
     const mine = await ours();
     const file = await written(join(dir.path, 'root.pid'), mine.pid, 0, 0o600);
@@ -87,7 +87,7 @@ describe('A pid file of another user', () => {
     expect(await provenBy(stopperOf(roots))).toMatchObject({ pid: mine.pid });
   });
 
-  test('which is another name, a hard link of his, of a file of root', async () => {
+  test('which is another name, that user’s hard link, of a file of root', async () => {
     if (!isRoot) return skipped('only root may give files away');
     const mine = await ours();
     const file = await written(join(dir.path, 'root.pid'), mine.pid, 0, 0o600);
@@ -96,7 +96,7 @@ describe('A pid file of another user', () => {
     expect(stopperOf(join(theirs, 'his.pid')).gone(null)).toBe('unknown');
   });
 
-  test('by a link of his that leads to the directory of another application', async () => {
+  test('by that user’s link that leads to the directory of another application', async () => {
     if (!isRoot) return skipped('only root may give files away');
     const mine = await ours();
     await mkdir(join(dir.path, 'other'));
@@ -106,7 +106,7 @@ describe('A pid file of another user', () => {
     expect(await refusal(join(theirs, 'run', 'app.pid'))).toContain(`was written by uid ${NOBODY}`);
   });
 
-  test('does not say that an application is gone, but in a directory of his own', async () => {
+  test('does not show that an application is gone, but in a directory of that user', async () => {
     if (!isRoot) return skipped('only root may give files away');
     const left = await ours();
     process.kill(left.pid, 'SIGKILL');

@@ -145,7 +145,7 @@ describe('The reboot', () => {
     expect(await calls()).toEqual(['systemctl --system --no-ask-password --no-wall reboot']);
   });
 
-  test('that systemctl refuses is told with its own words', async () => {
+  test('that systemctl refuses fails with what systemctl wrote', async () => {
     const rebooter = await rebooterOf({ reboot: 1 });
     expect(await errorOf(rebooter.reboot(never))).toMatchObject({
       code: 'failed',

@@ -76,8 +76,8 @@ describe('A poller is waited for', () => {
   });
 });
 
-describe('A word is told', () => {
-  test('when each steady poller has been told twice since', () => {
+describe('A state counts as acknowledged', () => {
+  test('when each steady poller has got it twice since', () => {
     polls('lb1', 2, 2_000);
     polls('lb2', 2, 500);
     acks.reset();
@@ -98,7 +98,7 @@ describe('A word is told', () => {
     expect(acks.allAcked()).toBe(true);
   });
 
-  test('not to one that came back after a pause: another process may poll from there, which was told nothing', () => {
+  test('not by one that came back after a pause: another process may poll from there, which got no answer yet', () => {
     polls('lb1', 2, 2_000, false);
     acks.reset();
     poll('lb1');
@@ -110,7 +110,7 @@ describe('A word is told', () => {
     expect(acks.allAcked()).toBe(true);
   });
 
-  test('without one that ceased to be steady, and its silence wakes who waits', async () => {
+  test('without one that ceased to be steady, and its silence ends the wait', async () => {
     polls('gone', 2, 1_000);
     polls('slow', 2, 60_000);
     polls('gone', 2, 1_000);
@@ -127,7 +127,7 @@ describe('A word is told', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test('is forgotten of one that came back after a pause, so it is told as often as a new one', () => {
+  test('is forgotten of one that came back after a pause, so it has to get the state as often as a new one', () => {
     acks.reset(3);
     polls('lb1', 2, 2_000);
     clock.advance(60_000);

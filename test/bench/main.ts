@@ -1,82 +1,82 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startSidecar } from '../support/sidecar.ts';
-import { openSite, type Site } from '../support/site.ts';
-import { atRest } from './at-rest.ts';
-import { passes, renderFigures, type Figure } from './figures.ts';
-import { eta } from './eta.ts';
-import { flood, refusedStart } from './flood.ts';
-import { latency } from './latency.ts';
-import { poll } from './poll.ts';
-import { scale } from './scale/scale.ts';
-import { startTime, timeToDrain } from './start-time.ts';
-import { stickTable } from './stick-table.ts';
-import { warmUp } from './warm-up.ts';
+import { messageOf } from '../../agent/system/error.ts';
+import { describeMachine, loadNow } from './machine.ts';
+import { steadiness } from './noise.ts';
+import { renderPage } from './page/page.ts';
+import { PARTS, type Part } from './parts.ts';
+import { playParts } from './run.ts';
+import { round } from './figures.ts';
+import { renderTable } from './table.ts';
+import { countsOf, exitCodeOf, NOISY_FROM } from './verdict.ts';
 
 /*
- * npm run bench [-- --json FILE --only PART]: speed and size of the built lastcall beside a real HAProxy, each against
- * its limit. Exit code 1 when a limit is broken. On a busy machine the figures say little.
+ * npm run bench [-- --only PART --runs N --html FILE --json FILE]: speed and size of the built lastcall beside a real
+ * HAProxy, each figure against its limit or against what people use instead, measured in turns. Ends with a table, and
+ * with a page that has the plots (in a new directory of the temporary one, unless --html names a file).
+ *
+ * Exit code 0 when every limit is kept, 1 when one is broken, 75 when this machine was too noisy to judge one, 64 for
+ * wrong words on the command line, 129, 130 and 143 on SIGHUP, SIGINT and SIGTERM. What is missing has not failed, and
+ * has not passed.
  */
 
-const { values } = parseArgs({ options: { json: { type: 'string' }, only: { type: 'string' } } });
-const parts: Readonly<Record<string, (where: Site) => Figure[] | Promise<Figure[]>>> = {
-  eta,
-  resting,
-  poll,
-  stickTable,
-  stopping,
-  flood,
-  refusedStart,
-  scale,
-  warmUp,
-};
-const chosen = values.only === undefined ? Object.keys(parts) : [values.only];
-if (!chosen.every((name) => name in parts))
-  throw new Error(`--only: one of ${Object.keys(parts).join(', ')}`);
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+/** How often a long comparison is played, unless `--runs` says otherwise. */
+const RUNS = 3;
+
+interface Settings {
+  readonly parts: Readonly<Record<string, Part>>;
+  readonly runs: number;
+  readonly html: string | undefined;
+  readonly json: string | undefined;
+}
+
 const stop = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(name, () => stop.abort(new Error(`interrupted by ${name}`)));
+for (const [name, code] of Object.entries(SIGNALS)) {
+  process.on(name, () => {
+    process.exitCode = code;
+    stop.abort(new Error(`interrupted by ${name}`));
+  });
 }
-const figures: Figure[] = [];
-const site = await openSite({}, stop.signal);
-try {
-  for (const name of chosen) {
-    stop.signal.throwIfAborted();
-    const more = (await parts[name]?.(site)) ?? [];
-    process.stdout.write(`${renderFigures(more).join('\n')}\n`);
-    figures.push(...more);
-  }
-} finally {
-  await site.close();
-}
-if (!figures.every(passes)) process.exitCode = 1;
-if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+const settings = settingsOrNull();
+if (settings !== null) await play(settings);
 
-/** What a sidecar costs that has nothing to do, with the defaults. */
-async function resting(where: Site): Promise<Figure[]> {
-  const node = where.nodes[1];
-  if (node === undefined) throw new Error('the site has no second node');
-  const sidecar = await startSidecar(where, node, stop.signal, { probeEvery: '2s' });
+function settingsOrNull(): Settings | null {
   try {
-    return [
-      ...(await startTime(where, node, sidecar)),
-      ...(await timeToDrain(where, node)),
-      ...(await atRest(sidecar)),
-    ];
-  } finally {
-    await sidecar.stop();
+    return readSettings(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`bench: ${messageOf(error)}\n`);
+    process.exitCode = 64;
+    return null;
   }
 }
 
-/** The first node's application makes room for one that measures, stopped and brought back again and again. */
-async function stopping(where: Site): Promise<Figure[]> {
-  const node = where.nodes[0];
-  if (node === undefined) throw new Error('the site has no first node');
-  await node.kill();
-  const sidecar = await startSidecar(where, node, stop.signal, { quiet: '0s', start: false });
-  try {
-    return await latency(where, node, sidecar, stop.signal);
-  } finally {
-    await sidecar.stop();
-  }
+function readSettings(args: string[]): Settings {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ args, options: { json: text, only: text, runs: text, html: text } });
+  const { only, html, json } = values;
+  const parts = Object.entries(PARTS).filter(([name]) => only === undefined || name === only);
+  if (parts.length === 0) throw new Error(`--only: one of ${Object.keys(PARTS).join(', ')}`);
+  const runs = Number(values.runs ?? RUNS);
+  if (!Number.isSafeInteger(runs) || runs < 1) throw new Error('--runs: a whole number of 1 or more');
+  return { parts: Object.fromEntries(parts), runs, html, json };
+}
+
+async function play({ parts, runs, html, json }: Settings): Promise<void> {
+  const machine = describeMachine(new Date());
+  const loadBefore = loadNow();
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  const played = await playParts({ parts, runs, signal: stop.signal, print, steadiness });
+  const report = { machine, loadBefore, loadAfter: loadNow(), runs, parts: played };
+  const rows = played.flatMap((part) => part.rows);
+  for (const line of ['', ...renderTable(rows), '', countsOf(rows)]) print(line);
+  for (const { name, noise } of played.filter((part) => part.noise >= NOISY_FROM))
+    print(`around ${name} the slowest tenth of equal works took ${round(noise)} times the median`);
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
+  const page = html ?? join(await mkdtemp(join(tmpdir(), 'lastcall-bench-')), 'bench.html');
+  await writeFile(page, renderPage(report));
+  print(`the page: ${page}`);
+  if (!stop.signal.aborted) process.exitCode = exitCodeOf(rows);
 }

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { column, openRig, type Rig, told } from '../support/rig.ts';
-import type { Figure } from './figures.ts';
+import type { Figure, PlotLine } from './figures.ts';
 
 const WARM_UP_S = 10;
 /** So many users ask at a time. */
@@ -42,8 +42,10 @@ const WAYS: readonly Balancing[] = [
 /** The share of new users that a node gets in each second after READY, with `warmUp: 10s` and weight 100. */
 export async function warmUp(): Promise<Figure[]> {
   const figures: Figure[] = [];
+  const lines: PlotLine[] = [];
   for (const way of WAYS) {
     const shares = await sharesWith(way);
+    lines.push({ name: way.name, points: shares.map((one, second) => [second + 1, one]) });
     const { name, limit = FAIR / 2, why } = way;
     const [first = Number.NaN] = shares;
     figures.push({
@@ -54,7 +56,13 @@ export async function warmUp(): Promise<Figure[]> {
       how: `warmUp ${WARM_UP_S}s, three servers; each second: ${shares.map((one) => Math.round(one)).join(' ')}${why === undefined ? '' : `; ${why}`}`,
     });
   }
-  return figures;
+  const plot = {
+    title: `Share of new users after READY, warmUp ${WARM_UP_S}s, one of three servers`,
+    across: 'seconds after READY',
+    up: '% of new users',
+    lines,
+  };
+  return figures.map((figure, index) => (index === 0 ? { ...figure, plots: [plot] } : figure));
 }
 
 async function sharesWith({ balance, server = '', requestMs }: Balancing): Promise<number[]> {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { createLocalClient } from '../../agent/cli/local-client.ts';
 import { askUntilDone, SIDECAR_MS } from '../../agent/cli/ask-until-done.ts';
-import type { StandIn } from '../../agent/cli/stand-in.ts';
+import type { SidecarSubstitute } from '../../agent/cli/open-substitute.ts';
 import type { ProgressListener } from '../../agent/cli/wait-for-result.ts';
 import { createClient } from '../../agent/control/client.ts';
 import type { RequestBody } from '../../agent/control/protocol.ts';
@@ -30,7 +30,7 @@ describe('A caller who ends the application whatever is answered', () => {
     path = join(dir.path, 'app1.sock');
     service = createScriptedService();
     seen = [];
-    standIn = null;
+    substitute = null;
   });
   afterEach(async () => {
     await control?.close();
@@ -51,13 +51,13 @@ describe('A caller who ends the application whatever is answered', () => {
       },
     };
   }
-  let standIn: StandIn['open'] | null = null;
+  let substitute: SidecarSubstitute['open'] | null = null;
   const ask = (words: Partial<RequestBody>, on: ProgressListener, clock: Clock = realClock, signal = never) =>
     askUntilDone(
       createClient(path, clock),
       { operation: 'drain', noRefuse: true, timeout: '60s', ...words },
       on,
-      { clock, standIn },
+      { clock, substitute },
       signal,
     );
 
@@ -153,7 +153,7 @@ describe('A caller who ends the application whatever is answered', () => {
   test('stands in for a sidecar that has not answered for 30 seconds, once it can', async () => {
     const clock = new ManualClock();
     const tried: number[] = [];
-    standIn = () => {
+    substitute = () => {
       tried.push(clock.now());
       if (tried.length === 1) throw new LastcallError('busy', 'another sidecar already runs');
       return Promise.resolve(createLocalClient(service));
@@ -177,7 +177,7 @@ describe('A caller who ends the application whatever is answered', () => {
     await open();
     const clock = new ManualClock();
     let lost = 0;
-    standIn = () => {
+    substitute = () => {
       expect(clock.now() - lost).toBeGreaterThanOrEqual(SIDECAR_MS);
       return Promise.resolve(createLocalClient(service));
     };

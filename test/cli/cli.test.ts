@@ -48,7 +48,7 @@ describe('The built command line', () => {
     expect(stderr).toMatch(/^lastcall: drain of app1 [^\n]*last usable server[^\n]*\n$/);
   });
 
-  test('sends the words and who says them', async () => {
+  test('sends the request and who makes it', async () => {
     await cli(
       'drain',
       '--no-wait',

@@ -59,7 +59,7 @@ describe('Direct mode', () => {
     });
   });
 
-  test('leaves to the engine what was not said', async () => {
+  test('leaves to the engine what the command line does not give', async () => {
     expect(await given('drain', ...DIRECT)).toEqual({
       haproxy: ['/run/haproxy/admin.sock'],
       masters: [],

@@ -1,8 +1,9 @@
-import { describe, expect, test } from '@jest/globals';
-import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { LASTCALL, start } from '../support/cli.ts';
 import { packageRoot } from '../support/sample.ts';
+import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 /** esbuild's report of the files that it made. */
 interface Made {
@@ -19,16 +20,22 @@ interface Loaded {
   readonly natives: readonly string[];
 }
 
-const HOOK = `import { writeSync } from 'node:fs';
-  export const load = (url, context, next) => { writeSync(2, url + '\\n'); return next(url, context); };`;
-const PRELOAD = `import { register } from 'node:module';
-  import { writeSync } from 'node:fs';
-  process.on('exit', () => writeSync(2, process.moduleLoadList.join('\\n') + '\\n'));
-  register('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(HOOK))});`;
+let temp: TempDir;
+beforeAll(async () => {
+  temp = await makeTempDir();
+});
+afterAll(() => temp.remove());
+
+/** Says at the end what Node has loaded. It asks for nothing that a command may load. */
+const PRELOAD = `process.on('exit', () => {
+  for (const name of process.moduleLoadList) process._rawDebug(name);
+  for (const path of Object.keys(require.cache)) process._rawDebug('file://' + path);
+});`;
 
 async function loadedBy(...words: readonly string[]): Promise<Loaded> {
-  const hooked = ['--import', `data:text/javascript,${encodeURIComponent(PRELOAD)}`, LASTCALL, ...words];
-  const { stderr } = await start(process.execPath, hooked).outcome;
+  const preload = join(temp.path, 'preload.cjs');
+  await writeFile(preload, PRELOAD);
+  const { stderr } = await start(process.execPath, ['--require', preload, LASTCALL, ...words]).outcome;
   const { outputs } = JSON.parse(await readFile(join(packageRoot(), 'dist', 'bundle.json'), 'utf8')) as Made;
   const files = [...stderr.matchAll(/^file:\/\/(.*)$/gm)].flatMap(([, path = '']) => {
     return outputs[relative(packageRoot(), path)] ?? [];
@@ -52,6 +59,9 @@ describe('A command loads only what it needs', () => {
     expect(packages).toEqual(['commander']);
     expect(bytes).toBeLessThan(160_000);
     for (const one of ['child_process', 'crypto', 'http', 'tls', 'v8']) expect(natives).not.toContain(one);
+    // An ES module would be given every export of `fs`, and with it streams and promises.
+    for (const one of ['internal/modules/esm/loader', 'internal/fs/streams', 'internal/fs/promises'])
+      expect(natives).not.toContain(one);
   });
 
   const direct = ['--haproxy', '/nonexistent/socket', '--server', 'a/b'] as const;
@@ -60,7 +70,8 @@ describe('A command loads only what it needs', () => {
     const { bytes, modules, packages, natives } = await loadedBy('drain', '--dry-run', ...direct);
     expect(modules).toContain('compose.ts');
     for (const one of ['axios', 'winston', 'zod', 'yaml', 'prom-client']) expect(packages).not.toContain(one);
-    expect(natives).not.toContain('https');
+    for (const one of ['https', 'http', 'tls', 'child_process', 'dns', 'internal/modules/esm/loader'])
+      expect(natives).not.toContain(one);
     expect(bytes).toBeLessThan(760_000);
   });
 

@@ -28,7 +28,7 @@ describe('Help', () => {
   });
 });
 
-test('No word at all is answered by the help', async () => {
+test('A command line without an argument is answered by the help', async () => {
   const { code, stdout, stderr } = await cli();
   expect({ code, stderr }).toEqual({ code: 64, stderr: '' });
   expect(stdout).toContain('Usage: lastcall');

@@ -82,7 +82,7 @@ describe('lastcall status', () => {
     expect(stdout).toContain('so far: █▅▃\n');
   });
 
-  test('is told all the same when no balancer can say who holds the node', async () => {
+  test('prints the rest when no balancer can say who holds the node', async () => {
     service.show('draining', 2);
     service.failNext(new LastcallError('failed', 'the engine is busy'));
     const { code, stdout } = await cli('status').outcome;

@@ -107,7 +107,7 @@ describe('Waiting for the end of an operation', () => {
     expect(await wait()).toMatchObject({ code: 'held' });
   });
 
-  test('gives each caller who joined his own result of the same end', async () => {
+  test('gives each caller who joined a result of its own for the same end', async () => {
     const all = Promise.all([wait(), wait(), wait()]);
     await service.submitted(3);
     service.finish('done');

@@ -43,7 +43,7 @@ describe('A waiting command in a pipe', () => {
     expect(stderr).toBe('lastcall: warning: 2 sessions were ended by force\n');
   });
 
-  test('tells the receipt of a failure too, unknown where it cannot be told, with the reason, and none of a refusal', async () => {
+  test('prints the receipt of a failure too, unknown where it cannot be read, with the reason, and none of a refusal', async () => {
     const running = cli('stop');
     await running.said('draining');
     const unknown = { connectionErrors: null, responseErrors: null, redispatches: null, clientAborts: null };

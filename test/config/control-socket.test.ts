@@ -66,7 +66,7 @@ describe('the control socket', () => {
     ['listen: { control: [] }\n', '1:20: listen.control: expected a text'],
     ['listen: { control: { path: 5 } }\n', '1:28: listen.control.path: expected a text'],
     ['node: "a\n', '2:1: Missing closing "quote'],
-  ])('cannot be told from %j', async (text, problem) => {
+  ])('is not found in %j', async (text, problem) => {
     await expect(socketOf(text)).rejects.toMatchObject({
       code: 'config',
       message: `${dir.path}/lastcall.yaml:${problem}`,

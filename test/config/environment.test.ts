@@ -51,7 +51,7 @@ test('a value out of the environment is never read as more than one value', asyn
   ]);
 });
 
-test('a variable that is not set is told at its place, along with every other problem', async () => {
+test('a variable that is not set is a problem at its place, along with every other problem', async () => {
   const text = `${MINIMAL}node: \${NODE}\nstate: /a/\${B}\${C}\ndrain: { keep: x }\n`;
   expect(await problemsOf(text, { env: { B: 'b' } })).toEqual([
     '4:7: node: the environment variable NODE is not set',

@@ -74,7 +74,7 @@ describe('a value of the environment', () => {
   });
 });
 
-test('what the group of the control socket may do is said', async () => {
+test('what the group of the control socket may do is a warning', async () => {
   const warned = async (text: string): Promise<readonly string[]> => {
     const loaded = await load(`${MINIMAL}${text}`);
     return loaded.ok ? loaded.warnings : loaded.problems.map(({ message }) => message);
@@ -89,7 +89,7 @@ test('what the group of the control socket may do is said', async () => {
   expect(await warned('listen: { control: { mode: "0640", group: deploy } }\n')).toEqual([]);
 });
 
-test('what is open to others is said', async () => {
+test('what is open to others is a warning', async () => {
   const warned = async (text: string): Promise<readonly string[]> => {
     const loaded = await load(text);
     return loaded.ok ? loaded.warnings : loaded.problems.map(({ message }) => message);

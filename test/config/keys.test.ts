@@ -98,7 +98,7 @@ describe('another type is refused at the value', () => {
   });
 });
 
-describe('what is missing is told where it is missing', () => {
+describe('what is missing is reported where it is missing', () => {
   refuses([
     ['sessions: [{ http: {} }]', '4:20: sessions[0].http.url: is required'],
     [
@@ -159,7 +159,7 @@ describe('only one kind may be written', () => {
   });
 });
 
-test('all problems are told, in the order of the file', async () => {
+test('all problems are reported, in the order of the file', async () => {
   expect(
     await problemsOf(
       'drain: { keep: -1, quiet: 3 }\nnode: 5\nbalancers:\n  - haproxy: x\n    writer: y\nfoo: 1\n',

@@ -86,7 +86,7 @@ describe('a balancer that asks the health port', () => {
     );
   });
 
-  test('may find the word that it looks for in another one, and that is said', async () => {
+  test('may find the text that it looks for in the text of another state, which is a warning', async () => {
     const listen = 'listen: { health: { address: 127.0.0.1:7002, drain: { body: updating } } }\n';
     expect(await load(`${text}${SESSIONS}${listen}`)).toMatchObject({
       ok: true,
@@ -138,7 +138,7 @@ describe('the port of the hooks', () => {
     });
   });
 
-  test.each(['127.0.0.1', '127.1.2.3', '[::1]'])('needs no token at %s, and that is said', async (host) => {
+  test.each(['127.0.0.1', '127.1.2.3', '[::1]'])('needs no token at %s, which is a warning', async (host) => {
     expect(await load(`${MINIMAL}listen: { hooks: { address: "${host}:7004" } }\n`)).toMatchObject({
       ok: true,
       warnings: ['listen.hooks has no tokenFile: every user of this machine may drain the node'],

@@ -34,7 +34,7 @@ describe('a file', () => {
     ['that is too big', 'big.yaml', 'is over 1 MB'],
     ['that is in another encoding', 'latin1.yaml', 'is not UTF-8 text'],
     ['under a file', 'latin1.yaml/x', 'cannot be read (ENOTDIR'],
-  ])('%s is told from one that is wrong', async (_what, name, why) => {
+  ])('%s is reported as such, and not as a wrong one', async (_what, name, why) => {
     await mkdir(join(dir.path, 'folder'), { recursive: true });
     await writeFile(join(dir.path, 'big.yaml'), `${MINIMAL}#${' '.repeat(1_000_000)}`);
     await writeFile(join(dir.path, 'latin1.yaml'), Buffer.from('node: \xe4', 'latin1'));

@@ -17,7 +17,7 @@ test('a pool has one slot, and the first node that does not come back brakes it,
   });
 });
 
-test('a pool without a lock is told to be none', async () => {
+test('a pool without a lock brings a warning that it is none', async () => {
   const loaded = await load(`${MINIMAL}pool: { name: app, slots: 2 }\n`);
   expect(loaded.ok && loaded.warnings.join()).toMatch(/`pool.slots` and `pool.brake` are not kept/);
 });

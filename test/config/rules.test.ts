@@ -80,14 +80,14 @@ describe('a DRAIN from outside that is followed', () => {
   };
   const FOLLOW = 'foreignDrain: follow\n';
 
-  test('is told where `adopt` would end it at a start', async () => {
+  test('brings a warning where `adopt` would end it at a start', async () => {
     expect(await warningsOf(`${MINIMAL}${FOLLOW}`)).toBe('');
     expect(await warningsOf(`${MINIMAL}${FOLLOW}adopt: true\n`)).toContain('`adopt: false`');
     expect(await warningsOf(`${MINIMAL}${FOLLOW}`, true)).toContain('the default under `run -- COMMAND`');
     expect(await warningsOf(`${MINIMAL}${FOLLOW}adopt: false\n`, true)).not.toContain('foreignDrain');
   });
 
-  test('is told where no balancer shows one', async () => {
+  test('brings a warning where no balancer shows one', async () => {
     const polled = 'balancers: [{ agentCheck: { from: [10.0.0.1] } }]\n';
     expect(await warningsOf(`${polled}${SESSIONS}${LISTEN}${FOLLOW}`)).toContain('nothing to follow');
   });

@@ -50,7 +50,7 @@ describe('a metric of Prometheus is a name with labels', () => {
   );
 });
 
-describe("Tomcat's manager is told by its parts", () => {
+describe("Tomcat's manager is given by its parts", () => {
   refuses([
     [tomcat('url', 'ftp://a'), '6:12: sessions[0].tomcat.url: must begin with http:// or https://'],
     [

@@ -30,13 +30,13 @@ describe('text that is no YAML is refused where it stops being any', () => {
     );
   });
 
-  test('at most twenty of a cascade of errors are told', async () => {
+  test('at most twenty of a cascade of errors are reported', async () => {
     expect(await problemsOf('a: 1\n'.repeat(1_000))).toHaveLength(20);
   });
 });
 
 describe('anchors and tags', () => {
-  test('an alias stands for its anchor, and a problem in it is told with both places', async () => {
+  test('an alias stands for its anchor, and a problem in it is reported with both places', async () => {
     const text = 'balancers:\n  - haproxy: /a\n    servers: &s [b/s]\n  - haproxy: /b\n    servers: *s\n';
     expect(await load(text)).toMatchObject({ ok: true, config: { balancers: [{}, { servers: ['b/s'] }] } });
     expect(await problemsOf(text.replace('b/s', 'b s'))).toEqual([

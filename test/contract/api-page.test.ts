@@ -42,7 +42,7 @@ describe('The keys are those of', () => {
     expect(itemsUnder('POST /v1/operations').sort()).toEqual([...REQUEST_KEYS].sort());
   });
 
-  test('what a hook is told', () => {
+  test('what a hook gets', () => {
     const operation = { id: 'x', operation: 'drain', by: 'test', reason: null } as const;
     const change = { phase: 'drained', previous: 'fencing', at: '', operation, sessions: 0 } as const;
     const { body } = hookFacts('app1', { ...change, code: Promise.resolve(null) }, 'done', 0);

@@ -70,7 +70,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       ]);
     });
 
-    test('counts who is there and who waits, and sees that a user came', async () => {
+    test('counts the users at the server and those in its queue, and sees that a user came', async () => {
       const visits = [visit(port, 'SRV=c1'), visit(port, 'SRV=c1')];
       await app.holding(2);
       const queued = visit(port, 'SRV=c1');
@@ -176,7 +176,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       expect(siblings).toMatchObject([{ name: 'app/app2', role: 'active', admin: 'drain', ...sibling }]);
     });
 
-    test('tells who is there by kind, and ends no more of them than it is told to', async () => {
+    test('lists connections by kind, and closes no more of them than it was asked to', async () => {
       const users = [visit(port, 'SRV=c1'), visit(port, 'SRV=c1')];
       await app.holding(2);
       const held = await balancer.holders(SERVER, never);

@@ -109,6 +109,19 @@ export function lockContract(name: string, create: (pool: string) => Promise<Loc
       expect(nodesOf(await two.take(waits, never)).toSorted()).toEqual(['app1', 'app2']);
     });
 
+    scene('writes the servers that a node has now into the slot that it holds', async () => {
+      const [one, two] = [await node(), await node()];
+      const before = claim('app1', { servers: { lb1: ['app/app1'] } });
+      await one.take(before, never);
+      const [read] = (await two.look(never)).holders;
+      const now = { ...before, servers: { lb1: ['web/app1'], lb2: ['web/app1'] } };
+      expect((await one.take(now, never)).holders[0]?.claim).toEqual(now);
+      expect((await two.look(never)).holders[0]?.claim).toEqual(now);
+      // What was judged by the servers of before frees nothing.
+      expect(await two.free({ ...(read as NonNullable<typeof read>), alive: true }, never)).toBe(false);
+      expect(nodesOf(await two.look(never))).toEqual(['app1']);
+    });
+
     scene('refuses to mark a slot that is not held', async () => {
       const lock = await node();
       expect(await refusalOf(() => lock.mark(claim('app1'), 'failed', 'x', never))).toMatchObject({

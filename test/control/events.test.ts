@@ -47,7 +47,7 @@ describe('The stream of events', () => {
     socket.destroy();
   });
 
-  test('drops a reader who does not read, instead of keeping everything for him', async () => {
+  test('drops a reader that does not read, instead of keeping everything for it', async () => {
     await open();
     const slow = await listener();
     slow.pause();

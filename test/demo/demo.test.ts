@@ -35,7 +35,7 @@ function paper(): { write: (text: string) => void; written: () => string } {
 }
 
 describe('the receipts', () => {
-  test('stand side by side, with the words that matter', () => {
+  test('stand side by side, with the figures that matter', () => {
     const lines = renderReceipts(receipt('SIGTERM and start', 14, 61), receipt('lastcall restart', 0, 0));
     expect(lines.find((line) => line.includes('failed requests'))).toMatch(/14 failed +0 failed$/);
     expect(lines.find((line) => line.includes('lost sessions'))).toMatch(/61 lost +0 lost$/);

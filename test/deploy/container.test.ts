@@ -68,7 +68,7 @@ test('What the first stage copies and runs makes the program', async () => {
   for (const command of all(build, 'RUN').slice(1)) await execute('sh', ['-c', command], { cwd: context });
   const [, from = ''] =
     /^--from=build \/src\/(\S+) \/usr\/lib\/lastcall$/.exec(all(stages[1], 'COPY')[0] ?? '') ?? [];
-  const program = join(context, from, 'lastcall.mjs');
+  const program = join(context, from, 'lastcall.cjs');
   expect((await execute(program, ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 

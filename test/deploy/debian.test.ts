@@ -67,7 +67,7 @@ describe('The Debian package', () => {
     const paths = entries.map(({ path }) => path);
     expect(paths).toEqual(
       expect.arrayContaining([
-        'usr/bin/lastcall -> ../lib/lastcall/lastcall.mjs',
+        'usr/bin/lastcall -> ../lib/lastcall/lastcall.cjs',
         'usr/lib/systemd/system/lastcall.service',
         'usr/lib/systemd/system/lastcall.target',
         'usr/lib/tmpfiles.d/lastcall.conf',
@@ -85,14 +85,14 @@ describe('The Debian package', () => {
     expect(entries.filter(({ mode }) => !/^(?:-rw-r--r--|-rwxr-xr-x|lrwxrwxrwx)$/.test(mode))).toEqual([]);
   });
 
-  test('puts lastcall.mjs in place after every part that it loads, and runs it by the Node it depends on', async () => {
+  test('puts lastcall.cjs in place after every part that it loads, and runs it by the Node it depends on', async () => {
     if (missing !== null) return skipped(missing);
     const program = entries.map(({ path }) => path).filter((path) => path.startsWith('usr/lib/lastcall/'));
-    expect(program.at(-1)).toBe('usr/lib/lastcall/lastcall.mjs');
+    expect(program.at(-1)).toBe('usr/lib/lastcall/lastcall.cjs');
     expect(program.length).toBeGreaterThan(10);
     const unpacked = join(temp.path, 'unpacked');
     await dpkg('--extract', first, unpacked);
-    const text = await readFile(join(unpacked, 'usr/lib/lastcall/lastcall.mjs'), 'utf8');
+    const text = await readFile(join(unpacked, 'usr/lib/lastcall/lastcall.cjs'), 'utf8');
     expect(text.split('\n')[0]).toBe('#!/usr/bin/node');
   });
 

@@ -60,7 +60,7 @@ describe('The script that rolls one node', () => {
     expect(JSON.parse(stdout)).toEqual({ operation: 'restart' });
   });
 
-  test('runs the step between stop and ready, its words kept apart from the JSON', async () => {
+  test('runs the step between stop and ready, its output kept apart from the JSON', async () => {
     const { code, stdout, stderr, calls } = await roll({}, '-r', 'deploy 41', step(), 'a b', '-r');
     expect(code).toBe(0);
     expect(calls).toEqual([
@@ -114,7 +114,7 @@ describe('The script that rolls one node', () => {
     expect(stderr).toContain('cannot run /nonexistent/lastcall');
   });
 
-  test('runs no step after it was told to end, and says where the node is', async () => {
+  test('runs no step after a signal to end, and prints where the node is', async () => {
     // A stop that takes until it is let go, as a drain does.
     const slow = `#!/bin/sh\nprintf '%s\\n' "$1" >>"$DIR/calls"\necho begun\nread -r line\n`;
     await writeFile(join(temp.path, 'lastcall'), slow, { mode: 0o755 });

@@ -107,7 +107,7 @@ describe('haproxy.cfg', () => {
     ).toEqual({ method: 'GET', uri: '/h', host: 'shop' });
   });
 
-  test('a quote that is not closed, and lines before the first section, are told as unread', () => {
+  test('a quote that is not closed, and lines before the first section, are reported as unread', () => {
     const { unread, sections } = parseHaproxyFile('x', 'maxconn 3\nglobal\n  log "a\n  daemon\n');
     expect(unread).toEqual([1, 3]);
     expect(sections[0]?.lines.map(({ words }) => words[0])).toEqual(['daemon']);

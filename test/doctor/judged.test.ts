@@ -116,7 +116,7 @@ describe('Units of systemd', () => {
     ['/usr/bin/lastcall --config=/etc/stop.yaml stop --timeout=45m', '2700 s'],
     [`/bin/sh -c 'exec lastcall drain --timeout "2h"'`, '7200 s'],
     ['/usr/bin/lastcall drain', '1800 s'],
-  ])('a drain in whatever words: %s', (command, text) => {
+  ])('a drain, however it is written: %s', (command, text) => {
     const properties = { ExecStop: `{ argv[]=${command} ; }`, TimeoutStopUSec: '1min 30s' };
     expect(look('no-drop-in', properties).found).toEqual([]);
     expect(look('unit-timeout', properties).found.join()).toContain(`the drain may take ${text}`);
@@ -127,7 +127,7 @@ describe('Units of systemd', () => {
     (command) => expect(look('no-drop-in', { ExecStop: command }).found).toHaveLength(1),
   );
 
-  test('what no unit shows is not said to be fine', () => {
+  test('what no unit shows is not reported as fine', () => {
     const ExecStop = 'lastcall drain --timeout ${LONG}';
     const unread = look('unit-timeout', { ExecStop, TimeoutStopUSec: '1min 30s' });
     expect(unread.unseen.join()).toContain('--timeout');

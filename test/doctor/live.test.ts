@@ -27,7 +27,7 @@ describe('A new user in DRAIN', () => {
   });
 });
 
-describe('The cookie of another backend, which has the same name and words,', () => {
+describe('The cookie of another backend, which has the same name and values,', () => {
   test.each([
     ['leads a new user to a word of ours', false, 'SRV=a'],
     ['leads a new user to a word of ours, and our backend serves others', true, 'SRV=a'],
@@ -56,7 +56,7 @@ describe('A session that the application makes by the trial', () => {
     ['by a cookie of its own', answer(200, 'SRV=a', 'PHPSESSID=1; path=/'), ['PHPSESSID']],
     ['by the cookie before which HAProxy puts its word', answer(200, 'JSESSIONID=a~1'), ['JSESSIONID']],
     ['not', answer(200, 'SRV=a|Xyz'), []],
-  ])('is told: %s', (_what, one, names) => {
+  ])('is reported: %s', (_what, one, names) => {
     const { result, seen } = judgeOldUser(one, OWN, SENT);
     expect(result).toBe('proven');
     expect(seen.slice(1)).toEqual(names.map(session));

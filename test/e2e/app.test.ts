@@ -78,7 +78,7 @@ describe('The application', () => {
     expect(await rig.terms()).toBe(1);
   });
 
-  test('cannot be started at all: 70 with the words of the command', async () => {
+  test('cannot be started at all: 70 with the message of the command', async () => {
     rig = await openRig({ termMs: 50 });
     const agent = await rig.sidecar({
       sections: {

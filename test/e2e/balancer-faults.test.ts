@@ -20,7 +20,7 @@ describe('What HAProxy does not have or does not allow', () => {
     ['server', 'app/nobody', 'app1'],
     ['backend', 'nowhere/app1', 'nowhere'],
     ['server, only a frontend of that name', 'web/app1', 'web'],
-  ])('no such %s: 78, and the words name what is wrong', async (_what, server, named) => {
+  ])('no such %s: 78, and the message names what is wrong', async (_what, server, named) => {
     rig = await openRig();
     const { code, json, stderr } = await drain(rig.haproxy.socket, server);
     expect({ code, said: json.code }).toEqual({ code: 78, said: 'no-such-server' });

@@ -89,7 +89,7 @@ describe('lastcall run -- COMMAND', () => {
     expect(await rig.admin()).toBe('MAINT');
   });
 
-  test('a second SIGTERM while HAProxy answers nothing: MAINT is still said, once it does', async () => {
+  test('a second SIGTERM while HAProxy answers nothing: MAINT is still set, once it does', async () => {
     await open();
     await reaches('serving');
     running?.child.kill('SIGTERM');

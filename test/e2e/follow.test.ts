@@ -18,7 +18,7 @@ test.each([
   ['DRAIN', 'set server app/app1 state drain'],
   ['weight 0', 'set server app/app1 weight 0'],
 ])(
-  '%s from outside is followed: a stop waits for the user, and nothing is ever said there',
+  '%s from outside is followed: a stop waits for the user, and lastcall never writes there',
   async (_what, by) => {
     rig = await openRig({ termMs: 50 });
     const visitor = await rig.signIn();

@@ -82,7 +82,7 @@ describe('The gate', () => {
     expect(await newcomer()).toBe(200);
   });
 
-  test('that cannot be shut: no zero is said, it is tried again and alarmed; the deadline opens it on its way back', async () => {
+  test('that cannot be shut: zero is not reported, it is tried again and alarmed; the deadline opens it on its way back', async () => {
     const agent = await gated({});
     await writeFile(`${log()}.fails`, '');
     const draining = told(agent.cli('stop'));

@@ -97,7 +97,7 @@ describe('A server that an operator holds', () => {
     expect(await rig.admin()).toBe('no check');
   });
 
-  test('in direct mode ready is the operator’s own word and releases it', async () => {
+  test('in direct mode ready is the operator’s own order and releases it', async () => {
     await open();
     await rig.haproxy.command('set server app/app1 state maint');
     const health = ['--health', `${rig.node.url}/health`];

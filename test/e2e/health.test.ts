@@ -130,7 +130,7 @@ describe('A HAProxy that only asks the health port', () => {
     await second.reaches('drained');
   });
 
-  test('is told by a body as well, where its monitor matches one', async () => {
+  test('takes the state from a body as well, where its monitor matches one', async () => {
     let node: NodeState = { phase: 'serving', health: 'up', balancers: [] };
     const server = createHealthServer(
       {

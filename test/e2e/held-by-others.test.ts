@@ -46,7 +46,7 @@ describe('A server that tracks another one', () => {
 });
 
 describe('A server that the configuration keeps out', () => {
-  test('by `disabled`: told apart from an operator’s hand, gone around, left by ready, taken over by force', async () => {
+  test('by `disabled`: the sidecar knows it from an operator’s MAINT, drains around it, leaves it at ready, and takes it over by force', async () => {
     rig = await openRig({ server: 'disabled', termMs: 50 });
     const agent = await rig.sidecar();
     await untilShown(agent, { admin: 'maint', owner: 'config' });

@@ -21,7 +21,7 @@ async function slowPage(ms: number): Promise<ClientRequest> {
 }
 
 describe('A drain that a user holds up', () => {
-  test('says who it is: kind, age and worker, in the JSON and for people, and asks nothing while in service', async () => {
+  test('shows each connection: kind, age and worker, in the JSON and for people, and asks nothing while in service', async () => {
     rig = await openRig();
     const agent = await rig.sidecar();
     const outgoing = await slowPage(60_000);

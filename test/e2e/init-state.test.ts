@@ -21,7 +21,7 @@ async function hasInitState(): Promise<boolean> {
   }
 }
 
-test('a server that leaves MAINT as DOWN, since a user came before the fence was up, is told', async () => {
+test('a server that leaves MAINT as DOWN, since a user came before the fence was up, is in the result', async () => {
   if (!(await hasInitState())) return skipped('only HAProxy 3.1 and later have `init-state`');
   rig = await openRig({ server: 'check inter 10s rise 2 init-state fully-down' });
   const { haproxy, node, dir } = rig;

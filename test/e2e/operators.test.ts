@@ -15,7 +15,7 @@ test('three hundred random commands of operators: no MAINT or DRAIN of theirs is
   expect(report.writes).toBeGreaterThan(0);
 });
 
-describe('An operator who comes between our word and our look', () => {
+describe('An operator who comes between our write and our look', () => {
   let rig: Rig;
   let recorder: Recorder;
   afterEach(async () => {
@@ -43,7 +43,7 @@ describe('An operator who comes between our word and our look', () => {
   };
   const shown = async (agent: Agent) => (await agent.client.status(patience())).balancers[0]?.servers[0];
 
-  test('with the DRAIN that was ours a moment before: it is his now, and ready says that he holds it', async () => {
+  test('with the DRAIN that was ours a moment before: it is the operator’s now, and ready names the operator as its holder', async () => {
     const agent = await open();
     await rig.signIn();
     await told(agent.cli('drain', '--no-wait'));
@@ -54,14 +54,14 @@ describe('An operator who comes between our word and our look', () => {
     expect(await shown(agent)).toMatchObject({ admin: 'drain', owner: 'operator' });
   });
 
-  test('with ready: the level is held, and DRAIN is said again', async () => {
+  test('with ready: the level is held, and DRAIN is set again', async () => {
     const agent = await open();
     interfere('drain', `set server ${SERVER} state ready`);
     expect(await told(agent.cli('drain'))).toMatchObject({ code: 0, json: { phase: 'drained' } });
     expect(recorder.exchanges.filter(({ line }) => line.endsWith('state drain'))).toHaveLength(2);
   });
 
-  test('with a weight of 0: a drain of his, which ready neither ends nor waits for', async () => {
+  test('with a weight of 0: a drain of the operator, which ready neither ends nor waits for', async () => {
     const agent = await open();
     await told(agent.cli('drain'));
     interfere('ready', `set weight ${SERVER} 0`);

@@ -61,7 +61,7 @@ async function hangUp(agent: Agent): Promise<void> {
 }
 
 describe('Hooks', () => {
-  test('are told of each phase of a restart, in order, with the operation and its code', async () => {
+  test('get each phase of a restart, in order, with the operation and its code', async () => {
     rig = await openRig();
     const { heard, url } = await webhook(true);
     const log = join(rig.dir, 'hooks.log');
@@ -102,7 +102,7 @@ describe('Hooks', () => {
     expect(json.seconds).toBeLessThan(5);
     await until('the alarm', async () => (await agent.client.status(patience())).alarms.length === 1);
     const { alarms } = await agent.client.status(patience());
-    expect(alarms[0]).toMatch(/^hooks\[2\] was not told of drained: .*\/no\/such\/program/);
+    expect(alarms[0]).toMatch(/^hooks\[2\] was not called for drained: .*\/no\/such\/program/);
     const page = async (): Promise<string> => (await askHttp(metrics, { path: '/metrics' })).body;
     await until('it is counted', async () =>
       (await page()).includes('lastcall_hook_runs_total{hook="hooks[2]",outcome="failed"} 1'),

@@ -83,7 +83,7 @@ test('a node that is out, one that waits and one that did not come back are the 
   });
 });
 
-test('without a lock HAProxy alone is shown, and it is said that there is none', async () => {
+test('without a lock HAProxy alone is shown, and pool prints that there is none', async () => {
   fleet = await openFleet({ nodes: 2 });
   const [report] = await reports(fleet);
   expect(report?.lock).toBeNull();

@@ -8,8 +8,8 @@ afterEach(() => rig.close());
 const admin = (wanted: string): Promise<true> =>
   until(`app1 is in ${wanted}`, async () => ((await rig.admin()) === wanted ? true : undefined));
 
-describe('A reload of HAProxy, which forgets what was said at run time', () => {
-  test('while draining: DRAIN is said again, and the application is stopped only after the last session', async () => {
+describe('A reload of HAProxy, which forgets what was set at run time', () => {
+  test('while draining: DRAIN is set again, and the application is stopped only after the last session', async () => {
     rig = await openRig({ master: true, termMs: 50 });
     const agent = await rig.sidecar();
     const visitor = await rig.signIn();
@@ -29,7 +29,7 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     expect(await rig.terms()).toBe(1);
   });
 
-  test('while drained it is drained again, while stopped MAINT is said again; the way back works as ever', async () => {
+  test('while drained it is drained again, while stopped MAINT is set again; the way back works as ever', async () => {
     rig = await openRig({ master: true, termMs: 50 });
     const agent = await rig.sidecar();
     await told(agent.cli('drain'));
@@ -48,7 +48,7 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     expect(await rig.terms()).toBe(1);
   });
 
-  test('while no node is out: nothing is said at all', async () => {
+  test('while no node is out: nothing is written at all', async () => {
     rig = await openRig({ master: true });
     const agent = await rig.sidecar();
     await agent.reaches('serving');
@@ -94,7 +94,7 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     expect(await rig.node.terms()).toMatchObject([{ active: 0 }]);
   });
 
-  test('in direct mode: the drain is said again too', async () => {
+  test('in direct mode: the drain is set again too', async () => {
     rig = await openRig({ master: true, termMs: 50 });
     const visitor = await rig.signIn();
     const words = ['--sessions', `${rig.node.url}/sessions`, '--stop-pid', rig.node.pidFile];

@@ -29,7 +29,7 @@ test('An operation that has ended is not in doubt for who asks a sidecar of afte
   await second.stop();
 });
 
-test('A caller who waits over a kill -9 is told how it ended, whenever it ended', async () => {
+test('A caller who waits over a kill -9 learns how the operation ended, whenever it ended', async () => {
   rig = await openRig();
   const first = await rig.sidecar();
   await first.reaches('serving');

@@ -129,27 +129,30 @@ describe('The record on disk', () => {
     ['empty', () => ''],
     ['cut', (whole) => whole.slice(0, whole.length / 2)],
     ['another node’s', (whole) => whole.replace('"app1"', '"app9"')],
-  ])('%s: put aside, told by status, and nothing is said to HAProxy', async (_what, damage) => {
-    rig = await openRig();
-    const first = await rig.sidecar();
-    await told(first.cli('drain'));
-    await first.kill();
-    const state = join(rig.dir, 'app1.json');
-    const damaged = damage(await readFile(state, 'utf8'));
-    await writeFile(state, damaged);
-    const before = await rig.states();
+  ])(
+    '%s: the sidecar puts it aside, shows that in status, and writes nothing to HAProxy',
+    async (_what, damage) => {
+      rig = await openRig();
+      const first = await rig.sidecar();
+      await told(first.cli('drain'));
+      await first.kill();
+      const state = join(rig.dir, 'app1.json');
+      const damaged = damage(await readFile(state, 'utf8'));
+      await writeFile(state, damaged);
+      const before = await rig.states();
 
-    const second = await rig.sidecar();
-    const status = await second.reaches('serving');
-    expect(status.alarms.join()).toContain('could not be believed');
-    expect(status.balancers[0]?.servers[0]).toMatchObject({ admin: 'maint', owner: 'operator' });
-    const aside = (await readdir(rig.dir)).filter((name) => name.startsWith('app1.json.bad-'));
-    expect(aside).toHaveLength(1);
-    expect(await readFile(join(rig.dir, aside[0] ?? ''), 'utf8')).toBe(damaged);
-    // It is an operator's MAINT now, and only an operator's command ends it.
-    expect(await told(second.cli('ready'))).toMatchObject({ code: 75, json: { code: 'held' } });
-    expect(await rig.states()).toBe(before);
-  });
+      const second = await rig.sidecar();
+      const status = await second.reaches('serving');
+      expect(status.alarms.join()).toContain('could not be believed');
+      expect(status.balancers[0]?.servers[0]).toMatchObject({ admin: 'maint', owner: 'operator' });
+      const aside = (await readdir(rig.dir)).filter((name) => name.startsWith('app1.json.bad-'));
+      expect(aside).toHaveLength(1);
+      expect(await readFile(join(rig.dir, aside[0] ?? ''), 'utf8')).toBe(damaged);
+      // It is an operator's MAINT now, and only an operator's command ends it.
+      expect(await told(second.cli('ready'))).toMatchObject({ code: 75, json: { code: 'held' } });
+      expect(await rig.states()).toBe(before);
+    },
+  );
 
   test('cannot be written: 73 and nothing is changed; when it can again, the drain goes through', async () => {
     rig = await openRig();

@@ -59,7 +59,7 @@ describe('A server that tracks ours', () => {
     expect(json.warnings.join().includes('sockets/ws1')).toBe(way === '--force');
   });
 
-  test('that a reload brings is told in the result', async () => {
+  test('that a reload brings is in the result', async () => {
     await openChecked({ master: true, others: OTHER, cookie: true });
     const agent = await rig.sidecar();
     const visitor = await rig.signIn();

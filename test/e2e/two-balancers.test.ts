@@ -35,7 +35,7 @@ const isMissed = (agent: Agent): Promise<true> =>
   });
 
 describe('Two HAProxies, one of which freezes during the drain', () => {
-  test('waits: zero is not said while one of them cannot be asked, and the stop goes on once it answers', async () => {
+  test('waits: zero is not reported while one of them cannot be asked, and the stop goes on once it answers', async () => {
     const agent = await beside('wait');
     const visitor = await rig.signIn(other.url);
     const { json } = await told(agent.cli('stop', '--no-wait'));
@@ -65,7 +65,7 @@ describe('Two HAProxies, one of which freezes during the drain', () => {
     expect(await rig.terms()).toBe(1);
   });
 
-  test('ignore: goes on without it and warns; once it is back it is told, and told of the return', async () => {
+  test('ignore: the drain goes on without it and warns; once it is back it gets the drain, and the return', async () => {
     const agent = await beside('ignore');
     const visitor = await rig.signIn();
     const draining = told(agent.cli('drain'));

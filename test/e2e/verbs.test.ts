@@ -92,7 +92,7 @@ describe('The verbs through a sidecar', () => {
     await agent.ends(id);
   });
 
-  test('fifty drains at once are one operation, and each caller has his own result of it', async () => {
+  test('fifty drains at once are one operation, and each caller has a result of its own', async () => {
     visitor = await rig.signIn();
     const words = { operation: 'drain', by: 'test' } as const;
     const answers = await Promise.all(
@@ -116,7 +116,7 @@ describe('The verbs through a sidecar', () => {
     expect(stdout).toContain('joined what was under way\n');
   });
 
-  test('a fenced drain that joins one without a fence fences it, and its terms are told', async () => {
+  test('a fenced drain that joins one without a fence fences it, and status shows its terms', async () => {
     const drain = await beginDrain('--no-fence', '--timeout', '30s');
     const waiting = agent.plain('drain', '--on-timeout', 'force', '--reason', 'preStop');
     await waiting.said('drain joined');
@@ -131,7 +131,7 @@ describe('The verbs through a sidecar', () => {
     });
   });
 
-  test('the id of a caller who joined withdraws him alone, over a kill -9 too', async () => {
+  test('the id of a caller who joined withdraws that caller alone, over a kill -9 too', async () => {
     const drain = await beginDrain();
     const waiting = agent.plain('drain');
     await waiting.said('drain joined');
@@ -148,7 +148,7 @@ describe('The verbs through a sidecar', () => {
     expect(await agent.ends(drain.id)).toMatchObject({ code: 'done', phase: 'drained' });
   });
 
-  test('a stop takes a running drain over, and both hear of their own end', async () => {
+  test('a stop takes a running drain over, and each caller gets its own end', async () => {
     const drain = await beginDrain();
     const stopping = agent.plain('stop');
     await stopping.said('stop accepted');
@@ -196,7 +196,7 @@ describe('The verbs through a sidecar', () => {
     expect(await visitor.click()).toMatchObject({ node: 'app1', lost: false });
   });
 
-  test('DELETE cancels and restores; the one who waits hears so with exit code 1', async () => {
+  test('DELETE cancels and restores; the caller who waits gets exit code 1', async () => {
     const before = await rig.states();
     const { id } = await beginDrain();
     const waiting = agent.plain('drain');

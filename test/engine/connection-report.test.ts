@@ -49,7 +49,7 @@ describe('Who holds the node', () => {
     expect(report.oldest[0]).toEqual({ ...tunnel(7_000), balancer: 'lb2', server: 'lb2/app1' });
   });
 
-  test('is unknown where a balancer cannot be asked, with the reason, and told for the others', async () => {
+  test('is unknown where a balancer cannot be asked, with the reason, and known for the others', async () => {
     const error = new LastcallError('balancer-unreachable', 'no answer', {
       target: 'lb1',
       next: 'look at it',

@@ -70,11 +70,11 @@ describe('The ETA', () => {
     expect(reason).toMatch(/no end in sight/);
   });
 
-  test('is not told too early', () => {
+  test('is not shown too early', () => {
     expect(ask(curve(2, (second) => 9 - 3 * second)).reason).toBe('too early for an estimate');
   });
 
-  test('is not told while the number is unknown, and is told over a gap', () => {
+  test('is not shown while the number is unknown, and is shown over a gap', () => {
     const gap = curve(120, (second) => (second > 50 && second < 60 ? null : leaving(60)(second)));
     expect(ask([]).reason).toMatch(/unknown/);
     expect(ask([...gap, { at: 5_000_000 + 121 * SECOND, count: null }])).toEqual({

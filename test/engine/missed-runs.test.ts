@@ -62,7 +62,7 @@ const opened = (note: NoteFile, warnings: string[] = []): Promise<DueRuns> =>
   openDueRuns(note, { clock: new ManualClock(), onWarning: (text) => void warnings.push(text) });
 
 describe('A run of the calendar to which no sidecar has come', () => {
-  test('is told once: in the log, to the audit log and the counts; and in the status until the next one begins', async () => {
+  test('is reported once: in the log, to the audit log and the counts; and in the status until the next one begins', async () => {
     const note = memoryNote();
     note.note = { [dueName(WEEKLY)]: { next: SUNDAY } };
     const dueRuns = await opened(note);

@@ -34,7 +34,7 @@ test('without a pause of its own a kick asks at once, and once more after a ques
   expect(clock.pending).toBe(0);
 });
 
-test('who may not be asked so soon is asked as soon as he may, kicked or not', async () => {
+test('with a least pause the next question comes at its end, kicked or not', async () => {
   const { clock, asked, poller } = rig(100, () => 1_000);
   poller.kick();
   poller.kick();

@@ -98,7 +98,7 @@ beforeEach(async () => {
 afterEach(() => pollers.stop());
 
 describe('a source that costs others time', () => {
-  test('is left alone at rest, and that is told in status', async () => {
+  test('is not asked at rest, and status shows that', async () => {
     await forward(AT_REST_MS - 1);
     expect(asked).toEqual([0]);
     await forward(1);

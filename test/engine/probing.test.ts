@@ -101,7 +101,7 @@ describe('The application is asked', () => {
 });
 
 describe('READY over our fence', () => {
-  test('is not said on what the probes knew before the way back began', async () => {
+  test('is not set on what the probes knew before the way back began', async () => {
     await pass(5_000);
     submit('drain');
     await reach('drained');

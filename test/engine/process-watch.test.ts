@@ -60,7 +60,7 @@ beforeEach(() => {
   );
 });
 
-test('a process that has ended is told as gone when it was seen so twice, a second apart', async () => {
+test('a process that has ended is reported as gone when it was seen so twice, a second apart', async () => {
   await look();
   living = null;
   await look();
@@ -72,7 +72,7 @@ test('a process that has ended is told as gone when it was seen so twice, a seco
   expect(told).toEqual([{ type: 'app-gone', signs: NO_SIGNS }]);
 });
 
-test('what answers in its place is told with it, again and again, until the lifecycle believes it', async () => {
+test('what answers in its place is reported with it, again and again, until the lifecycle believes it', async () => {
   answers = true;
   living = null;
   await look();

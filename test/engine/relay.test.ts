@@ -59,7 +59,7 @@ describe('A service over engines that follow each other', () => {
     expect(second.asked).toEqual([]);
   });
 
-  test('lets a request that comes in between wait, and no caller is told that an operation is unknown', async () => {
+  test('lets a request that comes in between wait, and answers no caller that an operation is unknown', async () => {
     const [first, second] = [engine('first'), engine('second')];
     const relay = createRelay(first.own);
     relay.detach();

@@ -111,8 +111,8 @@ const request = (id: string, terms: Partial<Request> = {}): Request => ({
   ...terms,
 });
 
-describe('A result is on disk before a caller is told of it', () => {
-  test('until it is there the operation is running; a crash before that makes a caller hear of it once, from the next', async () => {
+describe('A result is on disk before a caller gets it', () => {
+  test('until it is there the operation is running; after a crash before that a caller gets it once, from the next sidecar', async () => {
     const disk = createDisk();
     const first = await start(disk);
     disk.holdEndOf('d1');
@@ -133,7 +133,7 @@ describe('A result is on disk before a caller is told of it', () => {
     for (const write of unsaved) write.fail();
   });
 
-  test('once it is there it is told, and a sidecar after a crash answers with it', async () => {
+  test('once it is there its caller gets it, and a sidecar after a crash answers with it', async () => {
     const disk = createDisk();
     const first = await start(disk);
     disk.holdEndOf('d1');

@@ -167,7 +167,7 @@ describe('The schedule', () => {
     expect(counted()).toEqual({ 'restart given-up': 1 });
   });
 
-  test('asks its condition after the jitter, and asks for nothing where it is not met or cannot be told', async () => {
+  test('asks its condition after the jitter, and asks for nothing where it is not met or unknown', async () => {
     const answers = [
       async () => ({ isMet: false, why: 'no /run/due' }),
       () => Promise.reject(new LastcallError('failed', 'is-due did not end')),

@@ -25,7 +25,7 @@ describe('The curve that is kept', () => {
     expect(history.samples.at(-1)).toEqual({ at: 190, count: 190 });
   });
 
-  test('forgets when told so', () => {
+  test('forgets when it is cleared', () => {
     const history = createSessionHistory(MOST);
     for (let at = 0; at < 1_000_000; at += 1_000) history.add({ at, count: 1 });
     history.clear();

@@ -57,7 +57,7 @@ describe('A setting while the node is out', () => {
     expect(setting()).toBe('5');
   });
 
-  test('that fails is told once and holds nothing up', async () => {
+  test('that fails is logged once and holds nothing up', async () => {
     const { source, ended } = lowered(true);
     const log = memoryLog();
     const tuned = createTunedSources([source], log, never);

@@ -148,8 +148,8 @@ async function noAgentCheck(stage: FaultStage): Promise<FaultSeen> {
   const ways = ['no agent-check', 'disable agent'] as const;
   const seen = await Promise.all(ways.map((way) => drainUnpolled(stage, way)));
   const expected = [
-    'no agent-check, 69, named, unchanged, doctor true',
-    'disable agent, 69, named, unchanged, doctor true',
+    'no agent-check, 78, named, unchanged, doctor true',
+    'disable agent, 78, named, unchanged, doctor true',
   ];
   return compare({ seen }, { seen: expected }, `refused after ${since(from)}`);
 }
@@ -198,11 +198,9 @@ export const ANSWER_FAULTS: readonly Fault[] = [
     title: 'agent-check is the writer, and there is none',
     made: 'level operator with `writer: agent-check`: a server line without agent-check, and `disable agent`',
     expected:
-      '69 once no poll has come for 30 s, which names the agent-check; nothing is changed; `doctor` knows both beforehand',
+      '78 `config` at once, which names the agent-check; nothing is changed; `doctor` knows both beforehand',
     run: noAgentCheck,
-    deadlineMs: 90_000,
-    corrected:
-      'it ends with 69 and not with 78: a poll may be late, and there is no falling back, since one server has one writer',
+    corrected: 'there is no falling back to the Runtime API: one server has one writer',
   },
   {
     number: 32,

@@ -12,7 +12,7 @@ import { type FaultOutcome, lineOf, renderReport, summaryOf } from './report.ts'
  * npm run faults [-- NUMBER...] [--report FILE]: makes the faults of the catalogue one after the other, a line each.
  *
  * All of them: the report is written to test/faults/REPORT.md. With numbers: those alone, and no report unless --report
- * names a file. LASTCALL_BUNDLE is another lastcall.mjs to try. Exit code 0 when each fault that was made went as
+ * names a file. LASTCALL_BUNDLE is another lastcall.cjs to try. Exit code 0 when each fault that was made went as
  * expected, 1 when one did not, 64 for an argument that is no fault, 130 and 143 on SIGINT and SIGTERM.
  */
 

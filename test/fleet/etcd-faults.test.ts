@@ -120,7 +120,7 @@ if (missing !== null) test('etcd is here', () => skipped(missing));
     expect(nodesOf(await holder.look(never))).toEqual([]);
   });
 
-  test('frees no slot whose holder has said that it lives since it was read', async () => {
+  test('frees no slot whose holder has renewed its sign of life since it was read', async () => {
     const clock = createPausableClock();
     const [holder, other] = [open('app', { clock }), open()];
     await holder.take(claim('app1'), never);

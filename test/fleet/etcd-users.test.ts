@@ -9,7 +9,7 @@ import { skipped } from '../support/skip.ts';
 let etcd: Etcd | undefined;
 afterEach(() => etcd?.close());
 
-test('an etcd whose users and roles are in force is `locked`, and it is said that they are not supported', async () => {
+test('an etcd whose users and roles are in force is `locked`, and the message is that they are not supported', async () => {
   const found = await findEtcd();
   if ('missing' in found) return skipped(found.missing);
   etcd = await startEtcd(found.program);

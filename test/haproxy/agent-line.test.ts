@@ -10,6 +10,6 @@ test.each([
   ['maint', false, 'maint\n'],
   ['ready', true, 'up ready\n'],
   ['ready', false, 'ready\n'],
-] as const)('The agent-check line for the word %s with a probe that is good: %s', (word, healthy, line) => {
+] as const)('The agent-check line for the state %s with a probe that is good: %s', (word, healthy, line) => {
   expect(agentLine({ word, healthy })).toBe(line);
 });

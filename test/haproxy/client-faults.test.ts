@@ -24,7 +24,7 @@ describe('an exchange with something that misbehaves', () => {
     expect(closedFirst).toBe(false);
   });
 
-  test('ends at its deadline when the connection is taken and nothing is said', async () => {
+  test('ends at its deadline when the connection is taken and no answer comes', async () => {
     fake = await startFake(() => undefined);
     expect((await overtime(fake.path)).message).toContain('no answer within 2000 ms');
     await fake.closed(1);
@@ -177,7 +177,7 @@ describe('an exchange with something that misbehaves', () => {
     await fake.closed(1);
   });
 
-  test('is told from something that is no HAProxy', async () => {
+  test('is known from something that is no HAProxy', async () => {
     fake = await startFake((_line, socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const reply = await clientOf(fake.path).exchange(showInfo(), 2_000, never);
     expect(await refusalOf(() => answersOf(reply))).toMatchObject({ code: 'balancer-unreachable' });

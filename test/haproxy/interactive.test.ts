@@ -152,7 +152,7 @@ describe('a session that goes wrong', () => {
     await fake.closed(1);
   });
 
-  test('is told from something that is no HAProxy, within its time', async () => {
+  test('is known from something that is no HAProxy, within its time', async () => {
     const clock = new ManualClock();
     fake = await startFake((_line, socket) => {
       socket.write('HTTP/1.1 400 Bad Request\r\n\r\n', () => clock.advance(5_000));

@@ -4,7 +4,7 @@ import { parseSendState } from '../../agent/haproxy/send-state.ts';
 // As HAProxy 2.6.12 sent it.
 const SENT = 'UP 1/3; address=127.0.0.1; port=17009; name=app/a1; node=vm; weight=1/1; scur=3/12; qcur=2';
 
-test('HAProxy says of which server it asks, how it has it, and who is there', () => {
+test('HAProxy sends of which server it asks, in which state it has it, and how many connections are there', () => {
   expect(parseSendState(SENT)).toEqual({
     usable: true,
     text: 'UP 1/3',
@@ -32,7 +32,7 @@ test.each([
   ['with no number of the backend', SENT.replace('scur=3/12', 'scur=3'), null, 2],
   ['with more than the backend has', SENT.replace('scur=3/12', 'scur=3/1'), null, 2],
   ['with a qcur cut short', SENT.replace('qcur=2', 'qcur='), 3, null],
-])('what is not said is unknown, not zero: %s', (_how, header, connections, queued) => {
+])('what is not sent is unknown, not zero: %s', (_how, header, connections, queued) => {
   expect(parseSendState(header)).toMatchObject({ connections, queued });
 });
 

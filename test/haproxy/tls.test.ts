@@ -140,7 +140,7 @@ describe('the Runtime API over TLS', () => {
     }
   });
 
-  test('is told from a port that speaks none', async () => {
+  test('is known from a port that speaks none', async () => {
     const at = await freePort();
     const plain = await startHaproxy(`global\n  stats socket ipv4@127.0.0.1:${at} level admin\n${DEFAULTS}`);
     try {

@@ -78,7 +78,7 @@ async function webhook(status: number | 'never') {
 }
 
 describe('A command', () => {
-  test('is told by its environment, of its own phases only, and no shell of ours sees a word of it', async () => {
+  test('gets its own phases only, in its environment, and no shell of ours sees any of it', async () => {
     const file = join(dir.path, 'told');
     const { hook, outcomes } = hookOf(
       shell(`env | grep ^LASTCALL_ | grep -v TEST_RUN | sort >> ${file}; echo >> ${file}`),
@@ -115,7 +115,7 @@ describe('A command', () => {
     );
   });
 
-  test('that fails, or does not end in time, is told without its arguments, and the next call comes', async () => {
+  test('that fails, or does not end in time, is reported without its arguments, and the next call comes', async () => {
     const { hook, outcomes } = hookOf({ ...shell('echo no route >&2; exit 3 # s3cret') });
     hook.tell(CHANGE);
     await hook.ended(NEVER);
@@ -164,7 +164,7 @@ describe('A command', () => {
     expect(lines.at(-1)).toBe('9999 0');
   });
 
-  test('is ended when the sidecar ends, and what waits is not told', async () => {
+  test('is ended when the sidecar ends, and what waits is not called', async () => {
     const { hook, outcomes } = hookOf(shell('sleep 300'));
     for (let index = 0; index < 3; index += 1) hook.tell(CHANGE);
     const ending = new AbortController();

@@ -63,7 +63,7 @@ test('Back to the version before in the middle of a drain, and forward again: th
   const { box } = stock;
   const programs = {
     'lastcall-before': 'dist/agent/main.js',
-    lastcall: 'dist/bundle/lastcall.mjs',
+    lastcall: 'dist/bundle/lastcall.cjs',
   };
   const use = (which: keyof typeof programs): Promise<string> =>
     box.sh(

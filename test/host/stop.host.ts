@@ -66,7 +66,7 @@ test('An upgrade of the sidecar in the middle of a drain goes on with the same o
   expect(await lostAtTerm()).toBe(0);
 });
 
-test(`READY is said later than the begin of ${RISE} probes of the new process, in ${ROUNDS} rounds`, async () => {
+test(`READY is set later than the begin of ${RISE} probes of the new process, in ${ROUNDS} rounds`, async () => {
   const margins: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await stock.box.sh('systemctl restart app1');

@@ -1,82 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { loadConfig, type Loaded } from '../../agent/config/load.ts';
-import { createClient } from '../../agent/haproxy/client.ts';
 import type { PortOwner } from '../../agent/init/application.ts';
-import type { Facts, NodeFacts } from '../../agent/init/facts.ts';
-import type { ServerDetail } from '../../agent/init/node-details.ts';
 import { writeConfiguration } from '../../agent/init/write.ts';
-import { realClock } from '../../agent/system/clock.ts';
-
-const TARGET = '/run/haproxy/admin.sock';
-const address = { kind: 'unix', path: TARGET } as const;
-
-const SERVER: ServerDetail = {
-  name: 'app/app1',
-  endpoint: { host: '127.0.0.1', port: 8080 },
-  mode: 'http',
-  sticky: 'cookie',
-  hashed: null,
-  check: { kind: 'http', port: null },
-  agentPort: null,
-  admin: 'ready',
-  others: 1,
-  standbys: [],
-};
-
-function nodeOf(more: Partial<NodeFacts> = {}, level: 'admin' | 'operator' = 'admin'): NodeFacts {
-  const client = createClient(TARGET, address, { clock: realClock });
-  const info = { pid: 1, version: '2.6.12', uptimeSeconds: 1 };
-  const balancer = { target: TARGET, address, client, isHere: true, level, info, servers: [], rows: [] };
-  return {
-    at: { balancer, servers: [], leftOut: [] },
-    servers: [SERVER],
-    tables: [],
-    access: { user: 0, group: 4 },
-    master: { kind: 'found', address: 'unix:/run/haproxy/master.sock' },
-    masterAccess: { user: 0, group: 4 },
-    ...more,
-  };
-}
-
-const UNIT: PortOwner = { kind: 'unit', unit: 'tomcat10.service', program: 'java' };
-
-function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
-  const endpoints = owner.kind === 'elsewhere' ? [] : [{ host: '127.0.0.1', port: 8080 }];
-  return {
-    node: 'app1',
-    nodes: [nodeOf()],
-    application: { owner, endpoints, kind: 'tomcat', process: null },
-    healthPage: endpoints.length === 0 ? null : 'http://127.0.0.1:8080/health',
-    others: [],
-    doubts: [],
-    tls: null,
-    isRoot: true,
-    contexts: [],
-    takenPorts: new Set([8080]),
-    phpSessions: [],
-    ...more,
-  };
-}
-
-const load = (text: string): Promise<Loaded> =>
-  loadConfig(text, {
-    file: 'lastcall.yaml',
-    env: {},
-    hostname: 'here',
-    isTerminal: false,
-    supervised: false,
-  });
-
-/** The text with those commented lines of YAML in force that this matches. */
-function withChoices(text: string, ...choices: readonly RegExp[]): string {
-  for (const choice of choices) expect(text).toMatch(new RegExp(`^ *# ${choice.source}`, 'm'));
-  return text
-    .split('\n')
-    .map((line) =>
-      choices.some((one) => new RegExp(`^ *# ${one.source}`).test(line)) ? line.replace('# ', '') : line,
-    )
-    .join('\n');
-}
+import { load, nodeOf, SERVER, someFacts, UNIT, withChoices } from '../support/init-facts.ts';
 
 const OWNERS: readonly PortOwner[] = [
   UNIT,
@@ -195,10 +120,12 @@ describe('The file that init writes', () => {
         someFacts({ nodes: [nodeOf({ servers: [sticky], tables: [{ name: 'app', expires }] })] }),
       );
     expect(written(true)).toMatchObject({ edits: [], warnings: [] });
-    expect(await load(written(null).text)).toMatchObject({
-      ok: true,
-      config: { sessions: [{ kind: 'stickTable', table: 'app' }] },
-    });
+    // Of an empty table its lifetime is asked.
+    const empty = written(null);
+    expect(empty.edits).toMatchObject([{ text: expect.stringContaining('table app live?') }]);
+    const counted = { config: { sessions: [{ kind: 'stickTable', table: 'app' }] } };
+    expect(await load(empty.text)).toMatchObject(counted);
+    expect(await load(withChoices(empty.text, /expire: 30m/))).toMatchObject(counted);
     const { text, edits } = written(false);
     expect(edits).toMatchObject([{ text: expect.stringMatching(/app has no `expire`/) }]);
     expect(await load(text)).toMatchObject({ ok: true, config: { sessions: [] } });
@@ -245,9 +172,11 @@ describe('The file that init writes', () => {
         others: 0,
         check: { kind: 'none', port: null },
       },
+      { ...SERVER, name: 'app/b', isWeightless: true },
+      { ...SERVER, name: 'app/c', admin: 'maint', isUnresolved: true },
     ] as const;
     const { warnings } = writeConfiguration(someFacts({ nodes: [nodeOf({ servers })] }));
-    for (const what of [/75 held/, /75 unkeepable/, /has no check/, /75 guard/])
+    for (const what of [/75 held/, /75 unkeepable/, /has no check/, /75 guard/, /weight 0 now/, /\(DNS\)/])
       expect(warnings).toContainEqual(expect.stringMatching(what));
   });
 

@@ -24,7 +24,7 @@ test('The second reader is given what the first has read, and then what it has s
   expect(loads()).toBe(1);
 });
 
-test('What could not be believed was told to the first reader; the second has nothing', async () => {
+test('What could not be believed was reported to the first reader; the second has nothing', async () => {
   const { journal } = on({ kind: 'quarantined', reason: 'cut', movedTo: '/x.bad-1' });
   expect((await journal.load(never)).kind).toBe('quarantined');
   expect(await journal.load(never)).toEqual({ kind: 'none' });

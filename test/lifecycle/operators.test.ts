@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { scene } from '../support/world/scene.ts';
 
-describe('An operator who comes between our word and its read-back', () => {
-  test('is not forgotten when the operation is given up before the answer: his DRAIN over our MAINT stays his', () => {
+describe('An operator who comes between our write and its read-back', () => {
+  test('is not forgotten when the operation is given up before the answer: a DRAIN over our MAINT stays the operator’s', () => {
     const it = scene();
     const id = it.ask('drain');
     it.reach('fencing');
@@ -16,7 +16,7 @@ describe('An operator who comes between our word and its read-back', () => {
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'held' });
   });
 
-  test('is seen by the second look, although that was begun before the answer: nothing is drained behind his DRAIN', () => {
+  test('is seen by the second look, although that was begun before the answer: nothing is drained behind the operator’s DRAIN', () => {
     const it = scene();
     const id = it.ask('drain');
     it.until('the fence', () => typeof it.sidecar.state.outing?.fence?.confirmedAt === 'number');
@@ -84,7 +84,7 @@ describe('A second look that crosses the answer of a write', () => {
   });
 });
 
-test('An operator’s DRAIN that the last look showed is his, although its balancer does not answer when a drain begins', () => {
+test('An operator’s DRAIN that the last look showed stays the operator’s, although its balancer does not answer when a drain begins', () => {
   const it = scene({ unreachable: 'ignore' });
   it.lb.set('app/app1', 'drain', 'operator');
   it.time.advance(5_000);

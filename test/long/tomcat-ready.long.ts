@@ -38,7 +38,7 @@ async function beganAt({ box }: Stock): Promise<number> {
   return now - uptime * 1_000 + micros / 1_000;
 }
 
-test(`READY is said later than the begin of ${RISE} good probes of the new process, in ${ROUNDS} restarts of tomcat10`, async () => {
+test(`READY is set later than the begin of ${RISE} good probes of the new process, in ${ROUNDS} restarts of tomcat10`, async () => {
   if (stock === null) return skipped(`no Debian system can be booted here: ${missing ?? ''}`);
   const { box } = stock;
   const margins: number[] = [];

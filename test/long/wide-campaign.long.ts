@@ -20,16 +20,25 @@ const WORKERS = 2;
 
 const chosen = DIMS === undefined ? null : (DIMS.split(',').filter(Boolean) as Dimension[]);
 
+/** So many campaigns lie between two lines of progress. */
+const TOLD_EVERY = 5_000;
+
 test(`${CAMPAIGNS} random campaigns: no promise is broken`, async () => {
   const startedAt = performance.now();
-  const { played, broken } = await playOn(WORKERS, join(packageRoot(), 'dist'), {
+  const seconds = (): number => (performance.now() - startedAt) / 1000;
+  process.stdout.write(`wide campaign: seeds ${FIRST} to ${FIRST + CAMPAIGNS - 1} begin\n`);
+  const range = {
     first: FIRST,
     last: FIRST + CAMPAIGNS - 1,
     dims: chosen,
     reports: SEED === undefined ? 1 : 99,
     untilBroken: false,
+  };
+  const { played, broken } = await playOn(WORKERS, join(packageRoot(), 'dist'), range, (campaigns, so) => {
+    if (campaigns % TOLD_EVERY === 0)
+      process.stdout.write(`  ${campaigns} campaigns, ${so} broken promises, ${seconds().toFixed(0)} s\n`);
   });
-  tell(played, broken, (performance.now() - startedAt) / 1000);
+  tell(played, broken, seconds());
   for (const { report } of broken) if (report !== null) process.stdout.write(`${report}\n`);
   expect(broken.map(({ seed, rule, dims }) => `seed ${seed}: ${rule} (${dims.join('+')})`)).toEqual([]);
 });

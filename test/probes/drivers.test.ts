@@ -192,7 +192,7 @@ describe('a probe by tcp', () => {
 });
 
 describe('a probe by command', () => {
-  test('says what the command said when it fails', async () => {
+  test('reports what the command printed when it fails', async () => {
     const command = fixture('exits', 3, 'the queue is stuck');
     const answer = await probe({ kind: 'command', command }).ask(never);
     expect(answer).toMatchObject({ kind: 'unhealthy' });

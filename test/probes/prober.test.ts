@@ -217,7 +217,7 @@ describe('the prober', () => {
     for (const end of ends) end();
   });
 
-  test('asks no more once it is closed, not even when it is told to', async () => {
+  test('asks no more once it is closed, not even when it is asked to', async () => {
     status = 'held';
     begin(server.url);
     await until('the application is asked', () => held.length === 1);

@@ -4,13 +4,10 @@ import { createBrowser } from '../fixtures/browser.ts';
 import { type ChildNode, startChildNode } from '../support/child-node.ts';
 import { untilOld } from '../support/haproxy-target.ts';
 import { ask } from '../support/haproxy.ts';
-import { freePort } from '../support/ports.ts';
-import { recipeConfig, recipeOf } from '../support/recipes.ts';
-import { textOf } from '../support/repository.ts';
-import { packageRoot, type Sample, startSampleFile } from '../support/sample.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { missingInSample, openRecipeSite, type RecipeSite } from '../support/recipe-site.ts';
+import { recipeConfig } from '../support/recipes.ts';
+import { packageRoot, type Sample } from '../support/sample.ts';
 import { CLEAN, stopUnderUsers } from '../support/stop-under-users.ts';
-import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 const SAMPLE = 'haproxy/samples/url-session.cfg';
 const APP = join(packageRoot(), 'dist/test/fixtures/url-app.js');
@@ -18,50 +15,43 @@ const APP = join(packageRoot(), 'dist/test/fixtures/url-app.js');
 /** The lifetime of an entry without a click: longer than a busy machine keeps a user of the crowd waiting. */
 const EXPIRE = '5s';
 
-let temp: TempDir;
-let nodes: ChildNode[] = [];
-let haproxy: Sample | undefined;
-let sidecar: Sidecar | undefined;
-afterEach(async () => {
-  await sidecar?.stop();
-  await haproxy?.stop();
-  for (const node of nodes) await node.kill();
-  await temp.remove();
-  sidecar = undefined;
-});
+let site: RecipeSite | undefined;
+afterEach(() => site?.close());
 
-/** Two nodes behind the sample; resolves with where users come in. */
-async function open(): Promise<string> {
-  temp = await makeTempDir();
-  const { path: dir } = temp;
-  const start = (name: string): Promise<ChildNode> =>
-    startChildNode(name, dir, (port) => [process.execPath, APP, '--port', String(port), '--node', name]);
-  nodes = await Promise.all([start('app1'), start('app2')]);
-  const [one, two] = nodes.map(({ port }) => `127.0.0.1:${port}`);
-  const listen = `127.0.0.1:${await freePort()}`;
-  haproxy = await startSampleFile([join(packageRoot(), SAMPLE)], dir, {
-    LB_SOCKET: join(dir, 'lb.sock'),
-    LB_STATE: join(dir, 'server-state'),
-    LB_LISTEN: listen,
-    LB_PEER: `127.0.0.1:${await freePort()}`,
-    LB_EXPIRE: EXPIRE,
-    APP1: one ?? '',
-    APP2: two ?? '',
-  });
-  return `http://${listen}`;
+/** Two nodes behind the sample. */
+async function open(): Promise<{
+  readonly one: ChildNode;
+  readonly haproxy: Sample;
+  readonly at: RecipeSite;
+}> {
+  const at = await openRecipeSite();
+  site = at;
+  const start = async (name: string): Promise<ChildNode> => {
+    const words = ['--node', name];
+    const node = await startChildNode(name, at.dir, (port) => [
+      process.execPath,
+      APP,
+      '--port',
+      String(port),
+      ...words,
+    ]);
+    at.atTheEnd(() => node.kill());
+    return node;
+  };
+  const [one, two] = await Promise.all([start('app1'), start('app2')]);
+  const haproxy = await at.startHaproxy(SAMPLE, EXPIRE, [`127.0.0.1:${one.port}`, `127.0.0.1:${two.port}`]);
+  return { one, haproxy, at };
 }
 
 test('an application whose session is in the URL alone is stopped under users: nothing failed, no session lost', async () => {
   const patience = AbortSignal.timeout(120_000);
-  const url = await open();
-  const [one] = nodes;
-  if (!one || !haproxy) throw new Error('no node');
+  const { one, haproxy, at } = await open();
   await untilOld(haproxy.socket, 6);
-  sidecar = await startSidecar({ dir: temp.path, haproxy }, one, patience, {
+  const sidecar = await at.startSidecar(haproxy, one, patience, {
     start: false,
     sections: recipeConfig('Seaside', { '10m': EXPIRE }),
   });
-  const stopped = await stopUnderUsers(sidecar, { url, inUrl: true }, patience);
+  const stopped = await stopUnderUsers(sidecar, { url: at.url, inUrl: true }, patience);
   expect(stopped).toMatchObject(CLEAN);
   expect(stopped.result.sessions.start).toBeGreaterThan(0);
   expect(stopped.report.nodes['app1']?.requests).toBeGreaterThan(0);
@@ -69,17 +59,14 @@ test('an application whose session is in the URL alone is stopped under users: n
 }, 130_000);
 
 test('the key is learned from the redirect that shows it first, whatever stands before and after it', async () => {
-  const url = await open();
-  const browser = createBrowser({ url, keepAlive: false, timeoutMs: 5000 });
+  const { haproxy, at } = await open();
+  const browser = createBrowser({ url: at.url, keepAlive: false, timeoutMs: 5000 });
   const { location } = await browser.get('/');
   expect(location).toMatch(/^\/\?_s=[0-9a-f]{32}&_k=1$/);
   const key = /_s=([^&]+)/.exec(location ?? '')?.[1];
-  expect(await ask(haproxy?.socket ?? '', 'show table app')).toContain(`key=${String(key)} `);
+  expect(await ask(haproxy.socket, 'show table app')).toContain(`key=${String(key)} `);
 });
 
 test('the sample has the very lines of the page', () => {
-  const sample = textOf(SAMPLE).replaceAll('"${LB_EXPIRE}"', '10m');
-  const lines = (recipeOf('Seaside').block('haproxy') ?? '').trimEnd().split('\n');
-  expect(lines.length).toBeGreaterThan(2);
-  for (const line of lines) expect(sample).toContain(line);
+  expect(missingInSample('Seaside', SAMPLE, '10m')).toEqual([]);
 });

@@ -84,7 +84,7 @@ describe('the number of users is unknown', () => {
     expect(await sourceOf(await undelimited('{"a": 3}'), '/a').count(never)).toBe(3);
   });
 
-  test('and what is said of it is for any terminal', async () => {
+  test('and what is reported of it is for any terminal', async () => {
     const hostile = '\u001b]0;x\u0007\u009b\u202e\u{e0041}\u2028';
     for (const [body, pointer] of [
       [hostile, null],

@@ -121,7 +121,7 @@ describe('idle', () => {
     expect(await source.count(never)).toBe(1);
   });
 
-  test('is unknown after a reload, which forgets who came', async () => {
+  test('is unknown after a reload, which clears the times of the last requests', async () => {
     const { haproxy, visit } = await openSite(undefined, { master: true });
     await (await visit()).text();
     const source = sourceAt([haproxy.socket], 1_000);

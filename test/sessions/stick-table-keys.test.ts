@@ -144,7 +144,7 @@ describe('whose entries are counted, without a server at the source', () => {
     expect(next).toContain('srvkey addr');
   });
 
-  test('never by what a user writes into his key', async () => {
+  test('never by what a user writes into the key', async () => {
     const site = await openSite(backend('web', ['app1', 'app2'], table()));
     await site.taught(
       entry('x server_key=app1 ', 2, 'app2'),
@@ -241,7 +241,7 @@ test('entries of before a reload that moved the numbers are found by their names
 describe('a table without `expire`', () => {
   const ENDLESS = `  stick-table type string len ${KEY_LENGTH} size 10k peers us\n`;
 
-  test('never ends for those who are in it, and that is said; it tells of others and of none what it knows', async () => {
+  test('counts zero without an entry of this node, and is unknown with one, which never ends', async () => {
     const site = await openSite(backend('web', ['app1', 'app2'], ENDLESS));
     const source = await agedSource([at(site, 'web/app1')]);
     await site.haproxy.command('set table web key other data.server_id 2');

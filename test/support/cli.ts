@@ -6,11 +6,11 @@ import { packageRoot } from './sample.ts';
 
 /** The program as the package ships it, or the one that LASTCALL_BUNDLE names: a test of a test tries a wrong one. */
 export const LASTCALL =
-  process.env['LASTCALL_BUNDLE'] ?? join(packageRoot(), 'dist', 'bundle', 'lastcall.mjs');
+  process.env['LASTCALL_BUNDLE'] ?? join(packageRoot(), 'dist', 'bundle', 'lastcall.cjs');
 
 /**
  * Copies the program, so that a test can take its files away while it runs, as an upgrade of the package does.
- * @returns lastcall.mjs in a directory of its own below `dir`
+ * @returns lastcall.cjs in a directory of its own below `dir`
  */
 export async function copyProgram(dir: string): Promise<string> {
   const copy = join(dir, 'bundle');

@@ -30,7 +30,7 @@ describe('the HAProxy of the tests', () => {
     expect(await haproxy.command('show stat app 4 -1')).toContain('app,app2,');
   });
 
-  test('tells of a reload in vain, and the next one is heard', async () => {
+  test('reports a reload in vain, and the next one is seen', async () => {
     const config = app(await freePort(), 'app1');
     haproxy = await startHaproxy(config, { master: true });
     const before = await haproxy.workerPid();
@@ -54,7 +54,7 @@ describe('the HAProxy of the tests', () => {
     expect(() => process.kill(haproxy?.pid ?? 0, 0)).toThrow('ESRCH');
   });
 
-  test('says in its own words why it did not start', async () => {
+  test('reports in its own message why it did not start', async () => {
     await expect(startHaproxy('listen app\n  nonsense\n')).rejects.toThrow("unknown keyword 'nonsense'");
   });
 });

@@ -31,7 +31,7 @@ export async function cli(...argv: string[]): Promise<ProgramOutcome> {
       runs.push(options);
       return 0;
     },
-    loadStandIn: () => Promise.reject(new Error('no sidecar is away here')),
+    loadSubstitute: () => Promise.reject(new Error('no sidecar is away here')),
     doctor: () => Promise.reject(new Error('no sidecar is away here')),
     direct: async (options) => {
       direct.push(options);

@@ -49,7 +49,7 @@ export interface SidecarOptions {
   readonly sections?: Readonly<Record<string, unknown>>;
   /** Besides the environment of the test. */
   readonly env?: Readonly<Record<string, string>>;
-  /** lastcall.mjs, where it is not the one of this checkout. */
+  /** lastcall.cjs, where it is not the one of this checkout. */
   readonly program?: string;
   /** A module that Node loads before the program. */
   readonly preload?: string;

@@ -37,7 +37,7 @@ describe('The codes', () => {
     expect(EXIT_CODES).toEqual(CONTRACT);
   });
 
-  test('have each exit code told in the README', () => {
+  test('have each exit code in the README', () => {
     const readme = readFileSync(join(packageRoot(), 'README.md'), 'utf8');
     const table = readme.slice(readme.indexOf('| exit code'));
     for (const exit of new Set(Object.values(EXIT_CODES)))

@@ -81,7 +81,7 @@ describe('A port for monitors', () => {
     expect(await raw(await listening(), bytes)).toMatch(/^HTTP\/1\.[01] 200 OK\r\n[^]*\r\n\r\nUP$/);
   });
 
-  test('says nothing to what is no HTTP, or has more than 8 KiB of headers', async () => {
+  test('answers nothing to what is no HTTP, or has more than 8 KiB of headers', async () => {
     const port = await listening();
     expect(await raw(port, 'hello\r\n\r\n')).not.toContain('UP');
     expect(await raw(port, `GET / HTTP/1.1\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`)).not.toContain('UP');
@@ -103,7 +103,7 @@ describe('A port for monitors', () => {
   });
 
   test.each(['before a request ends', 'after it'])(
-    'hangs up on who sends more than 16 KiB %s',
+    'hangs up on a caller that sends more than 16 KiB %s',
     async (when) => {
       let handled = 0;
       const port = await listening({
@@ -154,7 +154,7 @@ describe('A port for monitors', () => {
     await closed;
   });
 
-  test('hangs up where there is nothing to say, and after an answer that fails, which is told', async () => {
+  test('hangs up where there is nothing to answer, and after an answer that fails, which is reported', async () => {
     const failures: unknown[] = [];
     const silent = await listening({ answer: async () => null });
     await expect(askHttp(silent)).rejects.toThrow();
@@ -163,7 +163,7 @@ describe('A port for monitors', () => {
     expect(failures).toMatchObject([{ message: 'bug' }]);
   });
 
-  test('says who it is and what to do when its port is taken', async () => {
+  test('names itself and what to do when its port is taken', async () => {
     const port = await listening();
     const own = new ManualClock();
     const second = createHttpListener(

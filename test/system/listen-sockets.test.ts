@@ -19,7 +19,7 @@ const says = (words: string) => (socket: Socket) => void socket.end(words);
 const asked = (port: number): Promise<string> => text(connect(port, HOST));
 
 describe('An address that is listened on', () => {
-  test('stays open while its server changes: who comes in between waits', async () => {
+  test('stays open while its server changes: a caller that comes in between waits', async () => {
     sockets = createListenSockets(realClock);
     const address = { host: HOST, port: await freePort(), key: 'listen.health' };
     expect(await sockets.open(address)).toBe(address.port);

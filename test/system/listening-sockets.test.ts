@@ -56,7 +56,7 @@ test('IPv6 addresses are written as HAProxy writes them, and an IPv4 address wit
   await temp.remove();
 });
 
-test('the addresses of this machine are told from others', () => {
+test('the addresses of this machine are known from others', () => {
   const own = ownAddresses();
   expect(own.has('127.0.0.1')).toBe(true);
   expect(isOwnHost('LOCALHOST', own)).toBe(true);

@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 test.each(['tcp', 'unix'])(
-  'a process that waits for connections is told from one that does not: %s',
+  'a process that waits for connections is known from one that does not: %s',
   async (kind) => {
     child = spawn('sleep', ['60']);
     await once(child, 'spawn');

@@ -22,7 +22,7 @@ const run = (argv: readonly string[], more: Partial<typeof options> = {}): Promi
   runCommand(argv, { ...options, ...more }, { clock: realClock, signal: never });
 
 describe('a command', () => {
-  test('is answered with its exit code and with what it said', async () => {
+  test('is answered with its exit code and with its output', async () => {
     const result = await run(['sh', '-c', 'echo out; echo err >&2; exit 3']);
     expect(result).toMatchObject({
       exitCode: 3,
@@ -35,7 +35,7 @@ describe('a command', () => {
     expect(endingOf(result)).toBe('exit code 3: err');
   });
 
-  test('is heard to its last word, which may still be in its pipe when its end is seen', async () => {
+  test('is read to its last byte, which may still be in its pipe when its end is seen', async () => {
     const block = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
     // Node sees the output and the end of this one together, reads the output first, and sees the end of the
     // command under test, which ends meanwhile, before it reads that one's output.
@@ -81,7 +81,7 @@ describe('a command', () => {
     expect(error.next).toContain('executable');
   });
 
-  test('that prints 200 MB is heard to its end and kept to its first bytes', async () => {
+  test('that prints 200 MB is read to its end and kept to its first bytes', async () => {
     const before = process.memoryUsage().rss;
     const result = await run(fixture('prints', 2e8));
     expect(result).toMatchObject({ exitCode: 0, truncated: true, stdout: 'x'.repeat(4096) });
@@ -106,7 +106,7 @@ describe('a command', () => {
     expect(await roll.next()).toMatchObject({ pid: daemon.pid, note: 'wrote' });
   });
 
-  test('that hangs is ended at its deadline with its whole group, also with who ignores SIGTERM', async () => {
+  test('that hangs is ended at its deadline with its whole group, also with processes that ignore SIGTERM', async () => {
     const clock = new ManualClock();
     const ports = { clock, signal: never };
     const running = runCommand(fixture('keeps-a-worker', roll.port), options, ports);
@@ -151,7 +151,7 @@ describe('a command', () => {
 describe('a command that is to go on when we end', () => {
   const launched = (onLaunched = async (): Promise<void> => undefined) => ({ ...options, onLaunched });
 
-  test('is answered with its exit code and with what it said, as any other', async () => {
+  test('is answered with its exit code and with its output, as any other', async () => {
     const ports = { clock: realClock, signal: never };
     const argv = ['sh', '-c', 'echo out; echo err >&2; exit 3'];
     const result = await runCommand(argv, launched(), ports);

@@ -83,7 +83,7 @@ describe('The audit log', () => {
     ]);
   });
 
-  test('says who joined, who was refused and why, and who cancelled', async () => {
+  test('records who joined, who was refused and why, and who cancelled', async () => {
     await service.submit(request('op1', 'drain'));
     await service.submit(request('op2', 'drain', { by: 'cli bob@host' }));
     await service.submit(request('op3', 'stop', { by: 'schedule', dryRun: true }));

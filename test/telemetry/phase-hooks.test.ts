@@ -66,7 +66,7 @@ const drain = () =>
   hooks.service.submit({ ...OWN_TERMS, id: 'op1', kind: 'drain', reason: 'deploy', by: 'test' });
 const alarms = (): readonly string[] => hooks.service.status().alarms;
 
-describe('A hook is told', () => {
+describe('A hook is called', () => {
   test('the phase in which the sidecar begins, once', () => {
     expect(first().begins).toMatchObject([{ phase: 'serving', previous: null, operation: null }]);
     inner.show('draining', 1);
@@ -98,7 +98,7 @@ describe('A hook is told', () => {
     await expect(first().changes[2]?.code).resolves.toBeNull();
   });
 
-  test('without a code, where the result is not told in time', async () => {
+  test('without a code, where the result does not come in time', async () => {
     await drain();
     inner.refuseNext('busy', 'x');
     const operation = null;
@@ -140,14 +140,14 @@ describe('A hook is told', () => {
 });
 
 describe('A failure', () => {
-  test('is in the log, counted, and an alarm until the hook is told again', () => {
+  test('is in the log, counted, and an alarm until the hook is called again with success', () => {
     const seen: (readonly string[])[] = [];
     hooks.service.watch({ status: (status) => void seen.push(status.alarms), result: () => undefined });
     inner.show('drained', 0);
     const [change] = first().changes;
     if (!change) throw new Error('not told');
     first().onOutcome('failed', change, new LastcallError('failed', '`page` failed: exit code 3'));
-    const alarm = 'hooks[0] was not told of drained: `page` failed: exit code 3';
+    const alarm = 'hooks[0] was not called for drained: `page` failed: exit code 3';
     expect(alarms()).toEqual([alarm]);
     expect(seen.at(-1)).toEqual([alarm]);
     expect(log.records.at(-1)).toMatchObject({
@@ -182,7 +182,7 @@ describe('A failure', () => {
     const [change] = first().changes;
     if (!change) throw new Error('not told');
     for (let index = 0; index < 10_000; index += 1) first().onOutcome('dropped', change, null);
-    expect(alarms()).toEqual(['hooks[0] was not told of drained: it is too slow']);
+    expect(alarms()).toEqual(['hooks[0] was not called for drained: it is too slow']);
     first().onOutcome('done', change, null);
     expect(alarms()).toEqual([]);
     const warned = log.records.filter(({ level }) => level === 'warn');

@@ -36,7 +36,7 @@ test('what is older is brought again, into an empty directory', () => {
   expect(existsSync(join(dir, 'rest'))).toBe(false);
 });
 
-test('an old copy is better than none, and said to be old', () => {
+test('an old copy is better than none, and named as old', () => {
   ask(bringing('3.2.1'));
   eightDaysLater();
   expect(ask(unreachable)).toEqual({

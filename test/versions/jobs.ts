@@ -12,6 +12,7 @@ export interface Job {
   readonly from?: readonly [number, number];
 }
 
+const SAMPLES = 'test/haproxy-samples';
 const MAIN = 'test/versions/main-job.versions.ts';
 const SAMPLE = 'test/haproxy-sample.test.ts';
 const HEALTH = 'test/health-port-sample.test.ts';
@@ -40,8 +41,17 @@ export const JOBS: readonly Job[] = [
   { job: 'shipped samples', file: SAMPLE, test: /^haproxy\/haproxy\.cfg / },
   { job: 'shipped samples', file: HEALTH, test: / is valid as it is shipped/ },
   { job: 'shipped samples', file: 'test/haproxy/tls.test.ts' },
+  { job: 'samples read without an alert', file: `${SAMPLES}/samples.test.ts`, test: /without an alert/ },
+  { job: 'samples under users', file: `${SAMPLES}/blue-green.test.ts` },
+  { job: 'samples under users', file: `${SAMPLES}/fastcgi-php.test.ts` },
+  { job: 'samples under users', file: `${SAMPLES}/least-privilege.test.ts` },
+  { job: 'samples under users', file: `${SAMPLES}/mutual-tls.test.ts` },
+  { job: 'samples under users', file: `${SAMPLES}/pair.test.ts`, test: /failover/ },
+  { job: 'samples under users', file: 'test/recipes/stick-table.test.ts' },
+  { job: 'samples under users', file: 'test/recipes/url-session.test.ts' },
   { job: 'init-state is told', file: 'test/e2e/init-state.test.ts', from: [3, 1] },
   { job: 'init finds the node', file: 'test/e2e/init.test.ts' },
+  { job: 'init, doctor and a dry run on unknown ones', file: 'test/e2e/field.test.ts' },
   { job: 'BEHAVIOUR.md', file: 'test/haproxy/behaviour.test.ts' },
   { job: 'reload.sh', file: SAMPLE, test: /^haproxy\/reload\.sh / },
 ];

@@ -34,13 +34,13 @@ export interface Announcer {
    * repeated it would undo an operator's.
    */
   announceWeight(request: WeightAnnouncement): AnnouncedWeight;
-  /** Takes note of every look at the server. */
+  /** Takes in a look at the server. */
   observe(seen: SeenServer): void;
 }
 
 export interface WeightAnnouncement {
   readonly weight: number;
-  /** What is said for it: of the configured weight. */
+  /** The percent of the configured weight that the agent-check answers. */
   readonly percent: number;
   readonly replaces: readonly number[];
 }
@@ -87,7 +87,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   };
   const state = async (): Promise<Admin | null> => {
     if (announcement.state === null) return null;
-    const seen = await pollSoon(options).catch(() => null); // Not known whose the state is: nothing is announced.
+    const seen = await pollSoon(options).catch(() => null); // Without a look it is unknown whose the state is: nothing is announced.
     if (seen === null) return null;
     observe(seen);
     return permitted(announcement, seen);

@@ -33,7 +33,7 @@ export function createCallerMatch(address: string): CallerMatch {
         addresses = (await lookup(host, { all: true })).map((entry) => entry.address);
         matches = ipAllowlist(addresses);
       } catch (cause) {
-        if (addresses.length > 0) return; // A name server that is away: what it said before still holds.
+        if (addresses.length > 0) return; // The name server does not answer: the addresses that it gave before still hold.
         throw new LastcallError(
           'balancer-unreachable',
           `${address}: no address for ${host}: ${messageOf(cause)}`,

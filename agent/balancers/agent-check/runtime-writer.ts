@@ -1,9 +1,9 @@
 import type { HaproxyConfig } from '../../config/config.ts';
-import type { Admin, Look, LookScope, ReadBackView } from '../../lifecycle/model/observation.ts';
+import type { Admin, Look, ReadBackView, ServerView } from '../../lifecycle/model/observation.ts';
 import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { AgentCheckServer } from './server.ts';
-import type { Balancer, OldWorkersMode, ServerWeight } from '../balancer.ts';
+import type { Balancer, ServerWeight } from '../balancer.ts';
 import { announceWeight } from './weight.ts';
 import { createAnnouncer, type Announcer, type SeenServer } from './announcer.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
@@ -33,13 +33,15 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const { reader, server, clock } = ports;
   const callers = createCallerMatch(config.address);
   const announcers = new Map<string, Announcer>();
-  const look = async (signal: AbortSignal, oldWorkers?: OldWorkersMode, scope?: LookScope): Promise<Look> => {
-    const seen = withoutAgents(await reader.look(signal, oldWorkers, scope));
+  const lookWithAgents = async (...terms: Parameters<Balancer['look']>): Promise<Look> => {
+    const seen = await reader.look(...terms);
     for (const view of seen.servers) {
       if (view.absent === undefined) announcers.get(view.name)?.observe({ view, worker: seen.worker });
     }
     return seen;
   };
+  const look = async (...terms: Parameters<Balancer['look']>): Promise<Look> =>
+    withoutAgents(await lookWithAgents(...terms));
   // A poll is answered by the server's state alone, many times a minute, also while nothing is drained.
   const sharedLook = createSharedPoll(clock, (signal) => look(signal, 'leave'));
   for (const name of config.servers) {
@@ -63,11 +65,12 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     seesOldWorkers: reader.seesOldWorkers,
     look,
     async survey(signal, scope, before) {
-      // In the middle of an operation, and about others: no poll has to be waited for.
+      // A survey of the siblings comes in the middle of an operation: it waits for no poll.
       if (scope === 'capacity') return withoutAgents(await reader.survey(signal, scope));
       await callers.resolve();
-      // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
-      const { servers } = await look(signal);
+      // Without this look a HAProxy that is gone, or has no such server, would be waited for like one that does not poll.
+      const { servers } = await lookWithAgents(signal);
+      throwIfUnasked(servers, reader.name);
       if (servers.every(({ absent }) => absent === undefined))
         await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
       return withoutAgents(await reader.survey(signal, scope, before));
@@ -101,6 +104,25 @@ function weightSetter(
 /** The agent-check of these servers is ours: no other program's, which could undo what we set. */
 function withoutAgents<L extends Look>(seen: L): L {
   return { ...seen, servers: seen.servers.map(({ agent: _own, ...view }) => view) };
+}
+
+/**
+ * `show stat` names the agent-check of each server that has one, from its first moment on: without one no poll will ever come.
+ * @throws LastcallError `config`
+ */
+function throwIfUnasked(servers: readonly ServerView[], balancer: string): void {
+  const unasked = servers.find(({ absent, agent }) => absent === undefined && agent === undefined);
+  if (unasked === undefined) return;
+  const target = `${unasked.name} at ${balancer}`;
+  throw new LastcallError(
+    'config',
+    `${target}: HAProxy has no agent-check for it, or it is disabled, and \`writer: agent-check\` sets its state by nothing else`,
+    {
+      target,
+      elapsedMs: 0,
+      next: `write \`agent-check agent-port PORT\` on its server line, or \`enable agent ${unasked.name}\` at HAProxy`,
+    },
+  );
 }
 
 interface Writing {

@@ -14,7 +14,7 @@ export interface WeightWriting {
   readonly clock: Clock;
   /** Both weights, by the Runtime API; null where HAProxy does not have the server. */
   read(signal: AbortSignal): Promise<ServerWeight | null>;
-  /** A poll of the server, which has the weight of now. */
+  /** A look at the server, which has its present weight. */
   observe(signal: AbortSignal): Promise<SeenServer>;
   /** Why no answer came to HAProxy in time. */
   readonly late: () => LastcallError;

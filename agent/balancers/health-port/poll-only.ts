@@ -88,7 +88,7 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
       return balancer.survey(signal);
     },
     set(server, admin, mayReplace, signal) {
-      // Before an operation every balancer is surveyed: one that was not gets the answer of an earlier sidecar.
+      // Before an operation every balancer is surveyed: without a survey an earlier sidecar had set the state, and its UP counts.
       inherited = admin !== 'ready' && (inherited || !surveyed);
       begun = true;
       return balancer.set(server, admin, mayReplace, signal);
@@ -125,7 +125,7 @@ function isVisitor({ address, state }: Monitor, steady: readonly Monitor[]): boo
 }
 
 /**
- * Has this monitor the server up, so that a sign-out works?
+ * Does this monitor have the server up, so that a sign-out works?
  * @param before the answer to an unknown monitor before our time
  */
 function isUp(monitor: Monitor | undefined, { state }: HealthPoll, before: boolean): boolean {
@@ -135,7 +135,7 @@ function isUp(monitor: Monitor | undefined, { state }: HealthPoll, before: boole
 }
 
 /**
- * Does it follow our answers, as far as it reports? HAProxy does, by send-state; it follows DRAIN by a 404 at once.
+ * Does the monitor follow our answers, as far as it reports? HAProxy reports by send-state; it follows DRAIN by a 404 at once.
  */
 function obeys({ ups, state }: Monitor, wanted: Admin): boolean {
   if (state === null || wanted === 'drain') return true;

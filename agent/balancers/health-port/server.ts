@@ -104,6 +104,6 @@ async function held(
   for (;;) {
     const one = ask();
     if (one !== null || signal.aborted || clock.now() >= end) return one;
-    await sleep(clock, HOLD_EVERY_MS, signal).catch(() => undefined); // Hung up: the next round sees it.
+    await sleep(clock, HOLD_EVERY_MS, signal).catch(() => undefined); // The monitor hung up: the next round sees it.
   }
 }

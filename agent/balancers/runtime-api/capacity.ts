@@ -3,7 +3,7 @@ import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Capacity, Role } from '../../lifecycle/model/observation.ts';
 import { isUsable } from './related-servers.ts';
 
-/** How many others are usable, by one row of each backend. Pure. */
+/** How many other servers are usable, by one row of each backend. Pure. */
 
 /** One of our servers, with the BACKEND row that came in the same answer; null = none came that could be read. */
 export interface OwnRow {

@@ -16,9 +16,9 @@ import type { DriverContext, Connections } from './poll.ts';
 import { createTopN } from './streams.ts';
 import type { DeadlineClient } from './deadline-client.ts';
 
-/** At most so many by pointer in one call; a caller that wants more calls again. */
+/** The most connections that one call closes by pointer; a caller that wants more calls again. */
 const MOST = 1_000;
-/** Of them in one line: a line has room for 16 kB, an answer to `show sess 0x...` takes 2 kB. */
+/** How many pointers one line has: a line has room for 16 kB, an answer to `show sess 0x...` takes 2 kB. */
 const IN_ONE_LINE = 50;
 
 interface Target {

@@ -6,7 +6,7 @@ import type { Holder, Holders, Worker } from '../../lifecycle/model/observation.
 import type { DriverContext, Connections } from './poll.ts';
 import { createTopN, eachStream } from './streams.ts';
 
-/** So many are named. */
+/** How many of the longest-lived connections are listed. */
 const OLDEST = 10;
 
 /** The open connections of a server, over all workers: `Balancer.holders`. */

@@ -47,7 +47,7 @@ export interface RuntimeOptions {
   /** For an address of `tls://`. */
   readonly tls?: TlsFiles | null;
   /**
-   * It is only read, or its state is written by agent-check: `survey` does not ask for level admin, and `set`, `putBack` and
+   * lastcall only reads here, or writes by agent-check: `survey` does not ask for level admin, and `set`, `putBack` and
    * `setWeight` are refused.
    */
   readonly readOnly?: boolean;
@@ -121,12 +121,12 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
 interface Access {
   readonly seesOldWorkers: boolean;
   readonly context: DriverContext;
-  /** A list of all streams may take its time, and no look waits for it. */
+  /** A list of all streams may take long, and no look waits for it. */
   readonly listContext: DriverContext;
   /** Runs one call after another; the time of each runs from when it is asked for. */
   readonly exclusive: <T>(signal: AbortSignal, work: (connections: Connections) => Promise<T>) => Promise<T>;
   readonly connectionsOfLists: (signal: AbortSignal) => Connections;
-  /** For what concerns other nodes: it waits for no poll, and no poll waits for it. */
+  /** For questions about other nodes: they wait for no poll, and no poll waits for them. */
   readonly connectionsBeside: (signal: AbortSignal) => Connections;
 }
 
@@ -175,7 +175,7 @@ function createAccess(options: RuntimeOptions, ports: RuntimePorts): Access {
   };
 }
 
-/** Looks once at the version that answers first. */
+/** Calls `onFirst` once, with the first answer to `show info`. */
 function warned(workers: Workers, onFirst: (info: Info) => void): Workers {
   let met = false;
   return {

@@ -100,7 +100,7 @@ export async function readRow(
   return { view: viewOf(server, reading, seen), worker, rows: reading };
 }
 
-/** A name that does not resolve just now shows none: where it was is what is known. */
+/** A server whose name does not resolve just now shows no address: the last known one stays. */
 export function addressesOf(rows: readonly { readonly server: string; readonly row: StatRow }[]): Addresses {
   const shown = rows.map(({ server, row }) => [server, row.text('addr') ?? ''] as const);
   return Object.fromEntries(shown.filter(([, address]) => address !== ''));

@@ -97,7 +97,7 @@ export function comparable(address: string | undefined): string | null {
   return Number(port) === 0 || bare === '' || bare === '0.0.0.0' || bare === '::' ? null : `${bare} ${port}`;
 }
 
-/** How many others serve the users of one server, and who of them does not. */
+/** How many other servers serve the users of one server, and which of them do not. */
 export interface NeighbourServers {
   /** Its own role. */
   readonly role: Role | null;
@@ -106,7 +106,7 @@ export interface NeighbourServers {
   readonly missing: readonly string[];
 }
 
-/** So many neighbours are named. */
+/** How many neighbours a message names. */
 const MOST_SHOWN = 10;
 
 /**

@@ -16,7 +16,7 @@ export interface StickTables {
   readonly holding: readonly string[];
   /** Those that store servers, and none of this node. */
   readonly foreign: readonly string[];
-  /** Those of which it is unknown. */
+  /** Those of which that is unknown. */
   readonly unknown: readonly string[];
 }
 

@@ -152,7 +152,7 @@ function sortedTables(
   return findStickTables(client.ask, holds, { names: context.names.values(), hashed });
 }
 
-/** Asked by the first who needs it; `done` is null where none did. */
+/** Runs `work` for the first caller that needs it; `done` is null where none did. */
 function once<T>(work: () => Promise<T>): (() => Promise<T>) & { readonly done: Promise<T> | null } {
   let running: Promise<T> | null = null;
   const ask = (): Promise<T> => (running ??= work());

@@ -11,7 +11,7 @@ import { age, type Paint, countText, secondsText } from './format.ts';
  * streams for it.
  */
 
-/** What came of the asking. */
+/** The open connections, or why they are unknown. */
 export type ConnectionReport = HoldersReport | { readonly error: string };
 
 export function isGoingOut({ phase }: Status): boolean {

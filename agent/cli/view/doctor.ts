@@ -6,7 +6,7 @@ const SEVERITIES: Readonly<Record<TrapFound['severity'], string>> = {
   note: 'note',
 };
 
-/** So many ids of traps stand in a line. */
+/** The most ids of traps in one line. */
 const MOST_IDS = 6;
 
 /**

@@ -3,7 +3,7 @@ import type { OperationKind, Result, Status } from '../../lifecycle/model/api.ts
 import { isRebootBegun } from '../wait-for-result.ts';
 import { printableLine } from './printable.ts';
 import type { Interruption } from '../interrupt.ts';
-import type { LocalEngines } from '../stand-in.ts';
+import type { LocalEngines } from '../open-substitute.ts';
 import type { Context } from '../ports.ts';
 import { INTERRUPTED, unfinished, writeReceipt } from './result.ts';
 
@@ -26,14 +26,14 @@ export function interrupted(
   body: RequestBody,
   { first }: Pick<Interruption, 'first'>,
   known: KnownSoFar,
-  { direct, standIn }: LocalEngines,
+  { direct, substitute }: LocalEngines,
 ): number {
   const { ports, globals } = context;
   const signal = first ?? 'SIGINT';
   if (known.result !== null) writeReceipt(context, known.result);
   const what =
     direct === undefined
-      ? goesOn(context, body, known, standIn?.isOpen === true)
+      ? goesOn(context, body, known, substitute?.isOpen === true)
       : endedHere(body.operation, known, direct.status());
   const message = `interrupted by ${signal}: ${what}`;
   ports.stderr.write(`lastcall: ${printableLine(message)}\n`);

@@ -9,7 +9,7 @@ interface LinePart {
   readonly style: Style | null;
 }
 
-/** One bar shows no curve. */
+/** The least number of bars: one bar shows no curve. */
 const LEAST_SPARKS = 2;
 const GAP = '  ';
 
@@ -18,7 +18,7 @@ export interface LineState {
   readonly age: number;
   /** The last counts, the newest at the end. */
   readonly counts: readonly (number | null)[];
-  /** What else is to be said, or an empty text. */
+  /** A further note, or an empty text. */
   readonly note: string;
   /** Columns that it may take. */
   readonly width: number;

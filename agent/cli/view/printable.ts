@@ -4,10 +4,10 @@ import type { OperationClient } from '../wait-for-result.ts';
 import type { Globals } from '../ports.ts';
 
 /**
- * Texts of other programs, on their way to a terminal: of HAProxy, an application, or whatever answers at a socket.
+ * Makes texts of other programs (HAProxy, an application, any program that answers at a socket) safe for a terminal.
  */
 
-/** Deeper than anything of ours. */
+/** The deepest level that is read: deeper than any answer of a sidecar. */
 const DEPTH = 20;
 
 /** A value of plain JSON as it may be written for people: no text in it has a character that a terminal obeys. */
@@ -41,7 +41,7 @@ export function printableSidecar(client: ControlClient, globals: Globals): Contr
   };
 }
 
-/** The same for a desk. */
+/** The same for a client of operations. */
 export function printableClient(client: OperationClient, globals: Globals): OperationClient {
   if (globals.json === true) return client;
   return {

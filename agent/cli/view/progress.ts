@@ -8,7 +8,7 @@ import { printableLine } from './printable.ts';
 
 /** What is shown while a command waits: one living line on a terminal, a line per change elsewhere, or nothing. */
 export interface Progress extends ProgressListener {
-  /** Takes the living line away; what is written next begins on a clean one. */
+  /** Removes the living line; what is written next begins on an empty line. */
   end(): void;
 }
 

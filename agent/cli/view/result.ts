@@ -27,7 +27,7 @@ export function reportResult(context: Context, result: Result, begun: boolean): 
   return exitCodeOf(result);
 }
 
-/** Since when which terms held: those of the callers who joined, or of this caller where it joined. */
+/** The terms of the callers who joined, or of this caller where it joined, each since then. */
 function joinLines({ id, joined = [] }: Result): string[] {
   return joined.flatMap((one) => {
     const terms = termText(one.terms);
@@ -49,7 +49,7 @@ function termText({ fence, timeout, onTimeout, expires, force }: Terms): string 
     .join(', ');
 }
 
-/** What the users' requests met meanwhile, unless `--quiet`. A dry run has no receipt. */
+/** Writes the receipt, HAProxy's error counters over the operation, unless `--quiet`. A dry run has none. */
 export function writeReceipt({ ports, globals }: Context, { operation, receipt, plan }: Result): void {
   if (globals.json === true || globals.quiet === true || plan !== undefined) return;
   if (!WITH_RECEIPT.includes(operation)) return;
@@ -64,7 +64,7 @@ const RECEIPT_WORDS = [
   ['clientAborts', 'client aborts'],
   ['http5xx', 'HTTP 5xx'],
 ] as const satisfies readonly (readonly [keyof Receipt, string])[];
-/** What sends users away: the others cost none. */
+/** The operations that send users away; the others have no receipt. */
 const WITH_RECEIPT: readonly Result['operation'][] = ['drain', 'stop', 'restart', 'reboot'];
 
 /** A code that is not in the table is a failure of the program that answered it. */
@@ -99,7 +99,7 @@ interface Unfinished extends Omit<Result, 'ok' | 'code' | 'id' | 'node' | 'phase
   readonly phase: Result['phase'] | null;
 }
 
-/** What is known of an operation that was not waited for, in the shape of a result. */
+/** What is known of an operation whose end was not waited for, in the shape of a result. */
 export function unfinished(
   words: { readonly operation: Result['operation']; readonly reason?: string },
   id: string | null,

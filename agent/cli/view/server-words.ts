@@ -1,7 +1,7 @@
 import type { StatusServer } from '../../lifecycle/model/api.ts';
 import type { Paint, Style } from './format.ts';
 
-/** How a server stands: by HAProxy's own word, and by a colour that no other word has; each of the two is enough. */
+/** The state of a server: HAProxy's own text in a colour that no other state has; each of the two is enough. */
 
 const STYLES: ReadonlyMap<string, Style> = new Map<string, Style>([
   ['READY', 'green'],
@@ -27,7 +27,7 @@ export function checkText({ admin, operational }: StatusServer, paint: Paint): s
   return stateText(operational, paint);
 }
 
-/** Whose wish keeps it out of rotation; another's than lastcall's holds it. */
+/** The owner of the state that keeps the server out of rotation; an owner other than lastcall holds it. */
 export function ownerText({ owner }: StatusServer, paint: Paint): string {
   return owner === 'operator' || owner === 'config' ? paint(HELD, `held by ${owner}`) : owner;
 }

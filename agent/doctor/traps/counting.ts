@@ -49,7 +49,17 @@ function hiddenFiles({ config, sidecarUnit }: Examination): Sighting {
   );
 }
 
+/** Sources that count users; the other two count connections and requests. */
+const NO_USERS = new Set(['tcp', 'idle']);
+
+/** Where the users are counted by something else alone, no entry is waited for. */
+function isCountedElsewhere({ config: { sessions } }: Examination): boolean {
+  const kinds = sessions.map(({ kind }) => kind).filter((kind) => !NO_USERS.has(kind));
+  return kinds.length > 0 && !kinds.includes('stickTable');
+}
+
 function endlessTables(examined: Examination): Sighting {
+  if (isCountedElsewhere(examined)) return CLEAR;
   return together(
     examined.haproxies.map(({ config, tables }) =>
       inside(tables, (all) =>

@@ -90,7 +90,7 @@ const SEEN: readonly FileTrap[] = [
   {
     id: 'agent-inter',
     severity: 'costs',
-    consequence: 'HAProxy hears of a drain or a return only at its next agent-check',
+    consequence: 'HAProxy gets a drain or a return only at its next agent-check',
     fix: 'write `agent-inter 2s`',
     see: slowAgent,
   },

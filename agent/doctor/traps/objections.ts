@@ -94,7 +94,7 @@ export const OBJECTION_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence:
       'the server is in DRAIN or MAINT, or at weight 0, and not by lastcall: an operation refuses, or goes around it',
-    fix: 'let its owner end it, or take it over with `lastcall ready --force --reason`',
+    fix: 'let its owner end it (of DNS: give the name an address), or take it over with `lastcall ready --force --reason`',
     look: (examined) => objected(examined, 'held'),
   },
   {

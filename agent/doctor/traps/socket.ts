@@ -154,7 +154,7 @@ export const SOCKET_TRAPS: readonly Trap[] = [
     id: 'agent-foreign',
     severity: 'breaks',
     consequence:
-      'another program answers this agent-check, and its `ready` ends our DRAIN and MAINT within one interval',
+      'this agent-check is another program’s, and its `ready` ends our DRAIN and MAINT within one interval',
     fix: 'point agent-port to `listen.agentCheck`, or take `agent-check` out of the server line',
     look: foreignAgent,
   },

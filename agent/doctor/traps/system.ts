@@ -52,7 +52,7 @@ export const SYSTEM_TRAPS: readonly Trap[] = [
     severity: 'note',
     consequence:
       'no sidecar answers at the control socket: nothing holds a drain over a reload, and no verb but direct mode works',
-    fix: 'start it: `systemctl enable --now lastcall`',
+    fix: 'start it: `systemctl enable --now lastcall`; without systemd `lastcall run`',
     look: awaySidecar,
   },
   {

@@ -1,6 +1,6 @@
 import type { Claim } from '../../lifecycle/model/pool.ts';
 import { type HolderState, isClaim, isHolderState, writtenClaim, writtenLine } from '../entry-guards.ts';
-import { parsed } from './json.ts';
+import { parsed } from './gateway-json.ts';
 
 /** The value of a claim's key. Of a waiter `state` says nothing; `since` is when it came into the queue. */
 export interface ClaimEntry extends HolderState {

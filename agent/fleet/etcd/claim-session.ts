@@ -20,9 +20,9 @@ export interface ClaimSession {
   advance(step: ClaimStep, signal: AbortSignal): Promise<PoolState>;
   /** Whether the slot that we held is gone with etcd's data. */
   isLostIn(pool: PoolState): boolean;
-  /** Renews the sign of life no more. */
+  /** Stops renewing the sign of life. */
   stop(): void;
-  /** The same, and at once: places in the queue go. @throws LastcallError `locked` when etcd does not answer */
+  /** Ends the sign of life at once; a place in the queue goes with it. @throws LastcallError `locked` when etcd does not answer */
   revoke(signal: AbortSignal): Promise<void>;
 }
 

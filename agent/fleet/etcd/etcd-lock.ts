@@ -21,11 +21,11 @@ interface LockParts {
   readonly keys: PoolKeys;
   readonly store: PoolStore;
   readonly sessions: ClaimSessions;
-  /** Does it within the time for one question. @throws LastcallError `locked`, or the signal's reason */
+  /** Runs `work` within the time for one question. @throws LastcallError `locked`, or the signal's reason */
   readonly bounded: <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
-  /** The same, after all that was asked for before: for what changes the pool. */
+  /** The same after all earlier questions have ended: for changes of the pool. */
   readonly exclusive: <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
-  /** Waits for what changes the pool, within a question that has its time already. */
+  /** Runs `work` after earlier changes of the pool, within a question that has its deadline already. */
   readonly alone: <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
 }
 
@@ -33,7 +33,7 @@ interface LockParts {
 interface ClaimSessions {
   /** The session of the claim, which takes over this version of it; begun where there is none. */
   of(claim: Claim): ClaimSession;
-  /** Ends it: it no longer says that the holder lives. */
+  /** Ends the session: its sign of life is renewed no more. */
   end(claim: Claim): ClaimSession | undefined;
   all(): readonly ClaimSession[];
 }
@@ -158,7 +158,7 @@ async function give(shared: LockParts, claim: Claim, signal: AbortSignal): Promi
 
 async function remove({ keys, store }: LockParts, claim: Claim, signal: AbortSignal): Promise<PoolState> {
   const done = await store.commit(null, { compares: [], writes: removal(keys, claim) }, signal);
-  // It names no lease, so etcd misses none.
+  // The change names no lease, so etcd cannot miss one.
   return done === LEASE_GONE ? store.read(signal) : done.pool;
 }
 
@@ -169,7 +169,7 @@ async function free({ keys, store }: LockParts, holder: SlotHolder, signal: Abor
   return done !== null && done !== LEASE_GONE && done.isDone;
 }
 
-/** A pool that is new is founded now, and its first slot need not wait for that. */
+/** Founds a new pool now, so that its first slot need not wait for that. */
 async function foundAhead(store: PoolStore, lock: string, log: Log, signal: AbortSignal): Promise<void> {
   try {
     await store.read(signal);

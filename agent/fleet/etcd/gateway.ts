@@ -2,7 +2,7 @@ import { withDeadline, type Clock } from '../../system/clock.ts';
 import { isLastcallError, LastcallError, messageOf } from '../../system/error.ts';
 import { flawOf, httpSend, type HttpAnswer } from '../../system/http.ts';
 import { createClusterCheck } from './one-cluster.ts';
-import { excerptOf, fieldsOf, int64Of, parsed, textOf } from './json.ts';
+import { excerptOf, fieldsOf, int64Of, parsed, textOf } from './gateway-json.ts';
 
 /** A request that an endpoint has not answered by then goes to the next one. */
 const REQUEST_TIMEOUT_MS = 3_000;
@@ -88,10 +88,10 @@ interface AnswerOf {
 /** What any endpoint answers without a right to any key. */
 const CURL = 'curl ENDPOINT/v3/maintenance/status -d "{}"';
 
-/** A range over a key that is never there. */
+/** A range over a key that never exists. */
 const NO_KEY = { key: 'AA==', keys_only: true };
 
-/** The error of a lock that gives no answer that can be used. */
+/** The error of a lock without a usable answer. */
 export function lockedBy(name: string, reason: string, elapsedMs: number, next: string): LastcallError {
   return new LastcallError('locked', `${name}: ${reason}`, { target: name, elapsedMs, next });
 }

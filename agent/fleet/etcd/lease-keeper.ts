@@ -2,9 +2,9 @@ import type { Clock } from '../../system/clock.ts';
 import { messageOf } from '../../system/error.ts';
 import type { Log } from '../../system/log-port.ts';
 import { LEASE_GONE, lockedBy, type Gateway } from './gateway.ts';
-import { int64Of, textOf } from './json.ts';
+import { int64Of, textOf } from './gateway-json.ts';
 
-/** How soon it is tried again when etcd did not answer; a third of the lease's time at most. */
+/** How soon the keep-alive is repeated when etcd did not answer; a third of the lease's time at most. */
 const RETRY_MS = 1_000;
 
 /** A lease of this process, kept alive three times within its time. */
@@ -14,9 +14,9 @@ export interface LeaseKeeper {
    * @throws LastcallError `locked` when etcd does not answer
    */
   ensure(signal: AbortSignal): Promise<string>;
-  /** Etcd says that it does not exist any more. */
+  /** To be called when etcd answers that the lease does not exist any more. */
   forget(): void;
-  /** Does not keep it alive any more: it runs out by itself. */
+  /** Stops keeping the lease alive: it runs out by itself. */
   stop(): void;
   /**
    * Stops, and ends the lease now, with all keys under it. What was sent before with this lease, and arrives later, does

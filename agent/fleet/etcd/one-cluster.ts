@@ -1,7 +1,7 @@
 /** The endpoints of a lock as members of one cluster: two clusters would give the same slot twice. */
 export interface ClusterCheck {
   /**
-   * Takes note of the cluster of which an endpoint is a member. All endpoints are asked at the first note, and those
+   * Notes the cluster of which an endpoint is a member. All endpoints are asked at the first note, and those
    * again that gave another id: a cluster that was made anew has another id, at every endpoint.
    * @returns two endpoints that are not of one cluster, by the id that each gave last; null = there are none
    */
@@ -26,7 +26,7 @@ export function createClusterCheck(
       const others = unlike(cluster);
       const answers = await Promise.allSettled(others.map((other) => ask(other, signal)));
       signal.throwIfAborted();
-      // Of one that does not answer the last id counts.
+      // For an endpoint that does not answer its last id counts.
       for (const [place, answer] of answers.entries())
         if (answer.status === 'fulfilled') said.set(others[place] ?? '', answer.value);
       isFirst = false;

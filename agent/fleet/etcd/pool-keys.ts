@@ -17,7 +17,7 @@ export interface PoolKeys {
   claim(claim: Pick<Claim, 'node' | 'id'>): string;
   /** Under the lease of the process that holds the slot: it lives. */
   alive(claim: Pick<Claim, 'node' | 'id'>): string;
-  /** What both end with. */
+  /** The last part of both keys. */
   nameOf(claim: Pick<Claim, 'node' | 'id'>): string;
   /** Which of the two a key of the pool is, and whose; null for any other. */
   read(key: string): { readonly kind: 'claims' | 'alive'; readonly name: string } | null;

@@ -1,7 +1,7 @@
 import type { Claim, PoolView, SlotHolder } from '../../lifecycle/model/pool.ts';
 import { viewOf } from '../pool-queue.ts';
 import { entryOf, type ClaimEntry } from './claim-entry.ts';
-import { fieldsOf, int64Of, listOf, textOf } from './json.ts';
+import { fieldsOf, int64Of, listOf, textOf } from './gateway-json.ts';
 import type { PoolKeys } from './pool-keys.ts';
 
 /** A claim as it stands in etcd. */
@@ -94,7 +94,7 @@ export function findClaim({ claims }: PoolState, { id }: Pick<Claim, 'id'>): Sto
   return claims.find(({ claim }) => claim.id === id);
 }
 
-/** The pool as the lifecycle and `status` get it. */
+/** Why a pool that is being founded gives no slot. */
 const FOUNDING =
   'etcd knew nothing of this pool (it is new, or its data was lost): for one lock.etcd.ttl a slot is for those only who had it before';
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../system/clock.ts';
 import { messageOf } from '../../system/error.ts';
 import { LEASE_GONE, lockedBy, type Gateway, type GatewayAnswer } from './gateway.ts';
-import { fieldsOf, listOf } from './json.ts';
+import { fieldsOf, listOf } from './gateway-json.ts';
 import { grantLease } from './lease-keeper.ts';
 import type { PoolKeys } from './pool-keys.ts';
 import { readPool, type PoolState } from './pool-state.ts';
@@ -17,20 +17,20 @@ export interface PoolStore {
    */
   read(signal: AbortSignal): Promise<PoolState>;
   /**
-   * Does a change, in the epoch of `pool` alone (null: in any).
+   * Makes a change, in the epoch of `pool` alone (null: in any).
    * @returns the pool afterwards; LEASE_GONE: a lease of the change does not exist, and nothing was done
    * @throws LastcallError as `read`; the change may have been done all the same
    */
   commit(pool: PoolState | null, change: Change, signal: AbortSignal): Promise<Committed | typeof LEASE_GONE>;
 }
 
-/** What has become of a change: done, or not, because something was not as it was to be. */
+/** The outcome of a change: done, or not done, because a comparison failed. */
 export interface Committed {
   readonly isDone: boolean;
   readonly pool: PoolState;
 }
 
-/** Where the history was when it was seen last. */
+/** The last point that was seen of etcd's history. */
 interface Seen {
   readonly cluster: string;
   readonly revision: bigint;
@@ -95,7 +95,7 @@ export function createPoolStore(gateway: Gateway, keys: PoolKeys, ttlS: number, 
       for (;;) {
         const [begun, before] = [clock.now(), history.newest()];
         const answer = await gateway.call('kv/range', rangeBody(keys.all), signal);
-        // etcd says it of leases alone; a range has none.
+        // Only a lease can be gone; a range has none.
         if (answer === LEASE_GONE) continue;
         const pool = history.accept(answer, answer.body, begun, before);
         const founded = pool.epoch === null ? await found(signal) : pool;

@@ -44,7 +44,7 @@ export function takeStep(keys: PoolKeys, pool: PoolState, own: OwnClaim): Change
     };
   if (pool.isFounding || !isTurn(showPool(keys, pool), own.claim)) return null;
   return {
-    // Nothing that was counted to see whose turn it is has changed, and the place in the queue is still this one.
+    // No claim that was counted for this turn has changed, and the place in the queue is still this claim's.
     compares: [unchangedSince(keys.claims, pool.revision), createdAt(keys.claim(own.claim), stored.created)],
     writes: slotOf(keys, { ...entry, since: own.wall }, own.lease),
   };
@@ -96,7 +96,7 @@ export function markStep(
   };
 }
 
-/** Slot, or place in the queue, and the sign that its holder lives: both go. */
+/** Removes the slot, or the place in the queue, and the holder's sign of life. */
 export function removal(keys: PoolKeys, claim: Pick<Claim, 'node' | 'id'>): Change['writes'] {
   return [{ remove: keys.claim(claim) }, { remove: keys.alive(claim) }];
 }

@@ -28,7 +28,7 @@ export function wasResynced(reply: Reply, table: string, { version }: Info): boo
 }
 
 /**
- * The stick tables that some `peers` section hands on.
+ * The stick tables that a `peers` section hands on.
  * @param reply to `show peers`
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */

@@ -22,7 +22,7 @@ export interface DumpHandlers {
   readonly onHeader: (line: string) => void;
   /** One entry, which ends before `to` in `bytes`. All of it is valid during the call only. */
   readonly onEntry: (entry: Entry, bytes: Buffer, to: number) => void;
-  /** The error for a line among the entries that is none; it may hold a key, so it is shown to no user. */
+  /** The error for a line among the entries that is none; the line may hold a key, so no message shows it. */
   readonly notEntry: (line: string) => Error;
 }
 

@@ -54,7 +54,7 @@ export interface EntryDoubt {
   readonly longestMs: number;
 }
 
-/** `show info;show table NAME`: all entries, and who shows them. */
+/** `show info;show table NAME`: all entries, and the worker that shows them. */
 export const dumpOf = (table: string): Command => batch(showInfo(), showTable(table));
 
 /**
@@ -83,9 +83,9 @@ export async function holdsEntryOf(
   return found;
 }
 
-/** A sample: to measure all would double our own share of the work. */
+/** A sample: measuring all entries would double lastcall's share of the work. */
 const MEASURED = 10_000;
-/** Keys in doubt, each the name of a server: no table has more of them unless it is written to make us remember. */
+/** The most keys in doubt, each the name of a server: only a table that was filled on purpose has more of them. */
 const MOST_DOUBTS = 1_000;
 /** What HAProxy shows for a key that is not there, and a server's name too. */
 const NO_KEY = Buffer.from('-');

@@ -6,14 +6,14 @@ import { neverExpires } from './join.ts';
 import { endsNext } from '../model/objection.ts';
 import { type Operation, stopsApp } from '../model/operation.ts';
 import { PHASES } from '../model/phase.ts';
-import { UNPROVEN_END } from '../observed/remains.ts';
+import { UNPROVEN_END } from '../observed/unproven-end.ts';
 import { answerAtOnce } from '../report/result.ts';
-import type { Draft } from '../draft.ts';
+import type { Draft } from '../step-draft.ts';
 
 /** Requests for what is so already. */
 
 /**
- * It is answered with the same warnings as the operation that brought it about. One that cannot be refused is a drain of
+ * The result has the warnings of the operation that brought this state about. A request that cannot be refused is a drain of
  * its own in one way: an expiry counts from it.
  */
 export function answerAlready(draft: Draft, request: Request, since: number): void {
@@ -24,13 +24,13 @@ export function answerAlready(draft: Draft, request: Request, since: number): vo
 /** The running operation has done this part of it and goes on, as the stop of a reboot that waits for the boot. */
 export function answerPassed(draft: Draft, request: Request, op: Operation): void {
   const never = request.expiresMs === null ? [] : [neverExpires(op)];
-  const unproven = draft.state.app.remains === null ? [] : [UNPROVEN_END];
+  const unproven = draft.state.app.unprovenEnd === null ? [] : [UNPROVEN_END];
   answerAtOnce(draft, request, draft.at, [...never, ...unproven]);
 }
 
 function warningsNow({ policy, state }: Draft, { expiresMs }: Request): string[] {
   const never = expiresMs !== null && state.phase === 'stopped' ? [NEVER_EXPIRES] : [];
-  if (state.app.remains !== null) return [...never, UNPROVEN_END];
+  if (state.app.unprovenEnd !== null) return [...never, UNPROVEN_END];
   const isFenced = state.app.gone || state.outing?.fenced === false;
   return isFenced ? never : [...never, ...unfencedLines({ policy, state })];
 }
@@ -38,7 +38,7 @@ function warningsNow({ policy, state }: Draft, { expiresMs }: Request): string[]
 const NEVER_EXPIRES =
   'the node is stopped, so the drain does not expire: `lastcall ready` starts the application and brings the node back';
 
-/** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
+/** Idempotent: true where the node is as requested already, and nothing that is seen contradicts it. */
 export function isAlready({ state, policy }: Draft, request: Request): boolean {
   const { phase, app, outing } = state;
   if (request.dryRun || isHolding(state)) return false;
@@ -60,6 +60,6 @@ export function isAlready({ state, policy }: Draft, request: Request): boolean {
  */
 export function mayRunAgain({ policy, state: { app, phase } }: Draft, { kind }: Request): boolean {
   const stops = stopsApp(kind);
-  const isProven = app.gone && app.remains === null;
+  const isProven = app.gone && app.unprovenEnd === null;
   return stops && isProven && policy.canStop && !policy.supervises && !PHASES[phase].ending;
 }

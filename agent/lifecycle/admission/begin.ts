@@ -18,7 +18,7 @@ import { baselineOf } from '../report/result.ts';
 import { type Candidate, comesBack, NO_BINDINGS, type Operation } from '../model/operation.ts';
 import { NO_REASSERTS } from '../model/recorded-parts.ts';
 import { released, type ServerState } from '../model/server-state.ts';
-import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../draft.ts';
+import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../step-draft.ts';
 import type { ServerView } from '../model/observation.ts';
 import { applyForce } from './terms.ts';
 import { asWarnings, textsOf, withWarning } from '../model/warnings.ts';
@@ -37,7 +37,7 @@ export interface Admitted {
 export function beginOperation(draft: Draft, { candidate, op }: Admitted): string | null {
   const { request } = candidate;
   const { op: running } = draft.state;
-  // Whatever becomes of the lock: an application that is ended next must not be brought back for it.
+  // Whatever the lock answers: a node whose application is ended next must not be brought back because of it.
   if (onlyWarns(request, 'locked')) goOnWithoutSlot(draft);
   if (running && candidate.joins !== null) return joinIn(draft, request, running);
   if (running) return takeOver(draft, candidate, running, op);
@@ -82,7 +82,7 @@ function takeOver(draft: Draft, candidate: Candidate, op: Operation, asked: Oper
   const { app, outing } = draft.state;
   const recordedEnd = gone ? null : app.recordedEnd;
   patch(draft, { op: stronger, app: { ...app, proof, gone: app.gone || gone, recordedEnd } });
-  // What was asked for the weaker one is answered under its id, so it is asked anew.
+  // The survey for the weaker operation is answered under that one's id, so it is made anew.
   patchOuting(draft, { ...overGuard(outing, candidate.request), fenced: true, recheck: null });
   if (candidate.request.force) applyForce(draft, candidate.request);
   if (!comesBack(stronger.kind)) patchOuting(draft, { lasting: isLasting(draft, candidate.request) });
@@ -115,7 +115,7 @@ function installOut(draft: Draft, candidate: Candidate, asked: Operation): void 
   // Its users were forced out: the stop does not wait for them, but they may still be connected, and the result has
   // a warning.
   if (outing?.forcedOut) return startForce(draft, 'the drain before it was forced', false);
-  // What is in mere DRAIN may have users, whatever was so when it was drained: zero and quiet come before the fence.
+  // A node in mere DRAIN may have got users since it was drained: zero and quiet come before the fence.
   const isOpen = !app.gone && followed(draft.policy, draft.state).length > 0;
   if (outing?.level === 'maint' && !isOpen && !PHASES[phase].waits) return raiseFence(draft);
   setIntent(draft, 'draining', { outing: { level: 'drain', fence: null } });

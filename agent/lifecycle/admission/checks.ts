@@ -3,12 +3,12 @@ import { foreignTables, uncounted, unkeepable } from './stickiness.ts';
 import { byName } from '../model/named-error.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
 import { outlasted } from '../observed/hidden-users.ts';
-import { agentToo } from '../sync/ownership.ts';
+import { agentToo, coverText } from '../sync/ownership.ts';
 import { answerable, onlyWarns, listed, type Objection, type Surveyed } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import { type Candidate, stopsApp } from '../model/operation.ts';
 import { unread } from './readable.ts';
-import { serversOf, type Draft } from '../draft.ts';
+import { serversOf, type Draft } from '../step-draft.ts';
 import { hiddenAddresses, twinsOf, uncompared, unlisted } from '../observed/unlisted-servers.ts';
 import type { ServerSurvey } from '../model/survey.ts';
 
@@ -16,7 +16,7 @@ import type { ServerSurvey } from '../model/survey.ts';
 
 export interface CheckResult {
   readonly refusal: { readonly code: Code; readonly message: string } | null;
-  /** With a refusal also what else would have been refused. */
+  /** With a refusal: the further objections that would have refused it. */
   readonly warnings: readonly string[];
   /** All of them, those that only warn too, each with its code. */
   readonly objections: readonly Objection[];
@@ -141,12 +141,38 @@ function isWeightless({ view }: Surveyed): boolean {
 
 /** A foreign MAINT admits no new users; existing connections are counted, so it does not block the drain. */
 function foreignMaint({ request }: Candidate, servers: readonly Surveyed[]): Objection | null {
-  const held = servers
-    .filter((one) => one.held && one.view.admin === 'maint' && !isHeldInDrain(one))
-    .map(({ balancer, view }) => `${balancer}: ${view.name}`);
+  const held = servers.filter((one) => one.held && one.view.admin === 'maint' && !isHeldInDrain(one));
   if (held.length === 0) return null;
+  const by = (why: (one: Surveyed) => string | null): string[] => {
+    const named = held.flatMap((one) => why(one) ?? []);
+    return named.length === 0 ? [] : [listed(named)];
+  };
   const what = request.force ? 'taken over' : 'left as it is and counted';
-  return { code: 'held', message: `${held.join(', ')} is in MAINT and not by lastcall; ${what}`, soft: true };
+  const covered = by((one) => (isCovered(one) ? `${nameOf(one)} ${coverOf(one)}` : null));
+  const foreign = by((one) => (isCovered(one) ? null : nameOf(one)));
+  const message = [
+    ...foreign.map((names) => `${names} is in MAINT and not by lastcall; ${what}`),
+    ...covered.map((names) => `${names}, which no command ends; what lastcall sets is set under it`),
+  ].join('; ');
+  return { code: 'held', message, soft: true };
+}
+
+function nameOf({ balancer, view }: Surveyed): string {
+  return `${balancer}: ${view.name}`;
+}
+
+/** Nothing but a MAINT that ends by itself lies over a server that is READY. */
+function isCovered({ view }: Surveyed): boolean {
+  return view.over !== undefined && forcedOf(view) === 'ready';
+}
+
+function coverOf({ view }: Surveyed): string {
+  return view.over === undefined ? '' : coverText(view.admin, view.over);
+}
+
+/** An operator's MAINT, or the DRAIN of a controller that is followed: a request that is admitted goes around it. */
+export function isLeftAlone({ force }: Request, { view, held }: Surveyed): boolean {
+  return held && !force && forcedOf(view) !== 'ready';
 }
 
 function heldAgainstReady(
@@ -154,7 +180,7 @@ function heldAgainstReady(
   { request }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
-  // What is followed comes back by its owner: the application is started, and what is ours is put back.
+  // A followed server comes back by its owner's command: `ready` starts the application, and puts back what is ours.
   const isFollowed = policy.foreignDrain === 'follow' && servers.some(isHeldInDrain);
   const weightless = servers.filter(isWeightless);
   const others = servers.filter((one) => !isWeightless(one));

@@ -1,6 +1,7 @@
+import { isLeftAlone, surveyed } from './checks.ts';
 import { connectionsOf } from '../observed/counts.ts';
-import type { Request } from '../model/api.ts';
-import { serversOf, type Draft } from '../draft.ts';
+import type { Candidate } from '../model/operation.ts';
+import { serversOf, type Draft } from '../step-draft.ts';
 
 function countNow(name: string, count: number | null, error: string | null): string {
   return `${name} (now ${count ?? `unknown${error === null ? '' : `: ${error}`}`})`;
@@ -14,9 +15,9 @@ function sourcesNow({ policy, state }: Draft): string[] {
 }
 
 /** The output of `--dry-run`: the steps that this request would take from here, a line each. */
-export function planOf(draft: Draft, request: Request): string[] {
-  const names = namesOf(draft);
-  const out = wayOut(draft, request, names);
+export function planOf(draft: Draft, candidate: Candidate): string[] {
+  const { request } = candidate;
+  const out = wayOut(draft, candidate);
   const stop = [...out, 'stop the application and see that it is gone'];
   const back = wayBack(draft);
   switch (request.kind) {
@@ -27,9 +28,13 @@ export function planOf(draft: Draft, request: Request): string[] {
     case 'ready':
       return back;
     case 'hold':
-      return [`set ${names} to ${(request.holdIn ?? 'drain').toUpperCase()} until \`lastcall release\``];
+      return setting(
+        draft,
+        candidate,
+        `${(request.holdIn ?? 'drain').toUpperCase()} until \`lastcall release\``,
+      );
     case 'release':
-      return [`put back what was found at ${names}`];
+      return [`put back what was found at ${namesOf(draft)}`];
     case 'restart':
       return [...stop, ...back];
     case 'reboot':
@@ -43,14 +48,29 @@ export function planOf(draft: Draft, request: Request): string[] {
   }
 }
 
-function namesOf({ state }: Draft): string {
+function namesOf({ state }: Draft, isMeant: (name: string) => boolean = () => true): string {
   return serversOf(state)
     .map(({ balancerName, name }) => `${name} at ${balancerName}`)
+    .filter(isMeant)
     .join(', ');
 }
 
-function wayOut(draft: Draft, request: Request, names: string): string[] {
+/** What is held by another stays as it is. */
+function setting(draft: Draft, candidate: Candidate, state: string): string[] {
+  const held = surveyed(draft, candidate).filter((one) => isLeftAlone(candidate.request, one));
+  const left = new Set(held.map(({ balancer, view }) => `${view.name} at ${balancer}`));
+  const names = namesOf(draft, (name) => !left.has(name));
+  return [
+    ...(names === '' ? [] : [`set ${names} to ${state}`]),
+    ...held.map(
+      ({ balancer, view }) => `leave ${view.name} at ${balancer} in ${view.admin.toUpperCase()} and count it`,
+    ),
+  ];
+}
+
+function wayOut(draft: Draft, candidate: Candidate): string[] {
   const { policy, state } = draft;
+  const { request } = candidate;
   const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
   const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(draft)].join(
     ', ',
@@ -58,7 +78,7 @@ function wayOut(draft: Draft, request: Request, names: string): string[] {
   const { pool } = policy;
   return [
     ...(pool === null ? [] : [`take a slot of pool ${pool.name}, which has ${pool.slots}`]),
-    `set ${names} to DRAIN`,
+    ...setting(draft, candidate, 'DRAIN'),
     `wait up to ${timeoutMs / 1000} s until ${counted} are 0 for ${policy.quietMs / 1000} s; then ${request.onTimeout ?? policy.onTimeout}`,
     ...(request.fence ? ['fence with MAINT and look again'] : []),
   ];

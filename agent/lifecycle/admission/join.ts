@@ -2,7 +2,7 @@ import type { Joined, OperationKind, Request, Result } from '../model/api.ts';
 import { relate } from './relation.ts';
 import { comesBack, type Operation, type Ticket } from '../model/operation.ts';
 import { applyTerms, termsOf } from './terms.ts';
-import { patchOuting, resave, type Draft, warn } from '../draft.ts';
+import { patchOuting, resave, type Draft, warn } from '../step-draft.ts';
 
 /**
  * Callers who join a running operation. Each has its own ticket, which is answered and can be withdrawn; what a
@@ -39,7 +39,7 @@ export function neverExpires({ kind }: Operation): string {
   return `a drain that joins a ${kind} does not expire once the application is stopped: \`lastcall ready\` brings the node back`;
 }
 
-/** The stop that was issued is followed by a start: from then on it is the operation of the one who asked for that. */
+/** A start follows the stop that was issued: from then on the operation is that of the caller who asked for the start. */
 function goOnWith(draft: Draft, request: Request, op: Operation): string {
   const returnMs = request.timeoutMs ?? draft.policy.returnMs;
   const restart: Operation = { ...ownedBy(request, op), kind: 'restart', returnMs };

@@ -23,7 +23,7 @@ import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import { askSurvey, remember } from '../observed/surroundings.ts';
 import { isShutTwin } from '../observed/unlisted-servers.ts';
-import { emit, type EventOf, isDurable, patch, save, type Draft } from '../draft.ts';
+import { emit, type EventOf, isDurable, patch, save, type Draft } from '../step-draft.ts';
 
 /**
  * Before anything is changed: every balancer is surveyed, the stop and the start are proven to be able to run, the
@@ -86,7 +86,7 @@ function lookForLife({ policy }: Draft, { id }: Request): Effect {
   return { type: 'look-for-life', id, sources: policy.appSources };
 }
 
-/** What was taken for gone and answers all the same is checked like one that was never gone. */
+/** An application that was taken for gone and answers all the same is checked like one that was never gone. */
 export function onLifeOfAbsent(draft: Draft, { id, signs }: EventOf<'life'>): void {
   const { candidate } = draft.state;
   if (candidate?.request.id !== id || !candidate.needs.includes('life')) return;
@@ -154,7 +154,7 @@ export function onCommandChecked(
   }));
 }
 
-/** What would be stopped has ended already. Believed only where nothing answers in its name. */
+/** The application to be stopped has ended already: believed only where nothing answers in its name. */
 export function onAppAbsent(draft: Draft, { id, error, signs, at }: EventOf<'app-absent'>): void {
   const evidence = evidenceOfLife(draft.policy, draft.state.health, signs);
   if (evidence.length > 0) {
@@ -199,7 +199,7 @@ export function admit(draft: Draft): void {
   if (!candidate || candidate.needs.length > 0 || !isRead(candidate) || draft.state.pending) return;
   const { request } = candidate;
   patch(draft, { candidate: null });
-  // The world may have moved while we asked: what was needed then must still be all that is needed.
+  // The node may have changed while the checks ran: they must still be all that the request needs.
   if (isOutdated(draft.state, candidate)) return patch(draft, { queue: [request, ...draft.state.queue] });
   if (draft.state.op === null && isAlready(draft, request))
     return answerAlready(draft, request, candidate.at);
@@ -213,7 +213,7 @@ export function admit(draft: Draft): void {
   }
   if (request.dryRun) {
     const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
-    return answerAtOnce(draft, request, candidate.at, told, { ...dry, plan: planOf(draft, request) });
+    return answerAtOnce(draft, request, candidate.at, told, { ...dry, plan: planOf(draft, candidate) });
   }
   const turn = askForSlot(draft, candidate);
   if (turn === 'wait' || turn === 'over') return;
@@ -257,7 +257,7 @@ export function onPersistFailed(draft: Draft, { save: failed, error }: EventOf<'
     failStop(draft, 'state-write', `${error}; the stop was not sent; free the disk, then \`lastcall stop\``);
 }
 
-/** A full disk that was emptied heals by itself: the record must not stay behind what is under way. */
+/** Tries the disk again, which may have room by now: the record must not stay behind what is under way. */
 export function saveAgain(draft: Draft): void {
   const { saveAgainAt } = draft.state;
   if (saveAgainAt === null || draft.at < saveAgainAt) return;

@@ -8,7 +8,7 @@ import { answerAtOnce, replyTo } from '../report/result.ts';
 import type { Candidate, Operation } from '../model/operation.ts';
 import type { Pending } from '../model/pending.ts';
 import type { State } from '../model/state.ts';
-import { isDurable, mapServers, patch, save, type Draft } from '../draft.ts';
+import { isDurable, mapServers, patch, save, type Draft } from '../step-draft.ts';
 import { textsOf } from '../model/warnings.ts';
 
 /**
@@ -18,7 +18,7 @@ import { textsOf } from '../model/warnings.ts';
 
 type Proposal = Extract<Pending, { kind: 'install' }>;
 
-/** Sends the record to disk. What changes nothing (`ready` of a node that is) is answered at once. */
+/** Sends the record to disk. A request that changes nothing (`ready` of a node in service) is answered at once. */
 export function propose(draft: Draft, candidate: Candidate, op: Operation): void {
   const { request } = candidate;
   const proposal: Proposal = { kind: 'install', request, at: draft.at, candidate, op, record: null };
@@ -75,7 +75,7 @@ export function acknowledge(draft: Draft): void {
     carryOut(draft, pending);
 }
 
-/** Installs it. The world may have moved since: then the record is written once more before anything is done. */
+/** Installs it. Where the node has changed since, the record is written once more before anything is done. */
 export function carryOut(draft: Draft, proposal: Proposal): void {
   const { request, candidate, op, record } = proposal;
   const { save: last, saved } = draft.state;

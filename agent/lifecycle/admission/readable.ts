@@ -11,7 +11,7 @@ import { isInRotation } from '../model/phase.ts';
 import { type Candidate, type Reading, stopsApp } from '../model/operation.ts';
 import type { State } from '../model/state.ts';
 import type { SourceState } from '../model/server-state.ts';
-import { emit, patch, type Draft } from '../draft.ts';
+import { emit, patch, type Draft } from '../step-draft.ts';
 
 /**
  * Before the first DRAIN every source is asked once, for one that cannot be read would be waited for until the deadline
@@ -32,7 +32,7 @@ export function beginReading(draft: Draft, request: Request): Pick<Candidate, 'r
   const isOut = request.kind === 'drain' || stopsApp(request.kind);
   if (!isOut || !isInRotation(state.phase) || state.op !== null || state.app.gone)
     return { reading: {}, unread: {} };
-  // What cannot be refused does not wait either: its users are to be kept from coming now.
+  // A request that cannot be refused waits for no source either: new users have to be kept away now.
   if (!request.dryRun && (request.force || onlyWarns(request, 'uncounted')))
     return { reading: {}, unread: errorsOf(state, policy.sources) };
   for (const source of policy.sources) emit(draft, { type: 'count', source });
@@ -58,7 +58,7 @@ export function onRead(
   const { candidate } = draft.state;
   const one = candidate?.reading[name];
   if (!candidate || one === undefined) return;
-  // Asked by a poll of before the request: it is no count of its beginning.
+  // A poll from before the request asked for it: it is no count of the request's beginning.
   if (startedAt < candidate.at) return;
   if (error === null) return patch(draft, { candidate: without(candidate, name) });
   const tries = one.tries + 1;

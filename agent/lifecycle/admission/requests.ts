@@ -13,7 +13,7 @@ import { relate } from './relation.ts';
 import { answerAtOnce, endOperation, finish, refuse } from '../report/result.ts';
 import { downgradeToWarnings } from './terms.ts';
 import { withdrawWaiting } from './slot-request.ts';
-import { patch, patchOuting, resave, type Draft } from '../draft.ts';
+import { patch, patchOuting, resave, type Draft } from '../step-draft.ts';
 import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
 
 /** Several callers, one operation: a request joins, takes over, undoes, is queued, or is refused as `busy`. */
@@ -106,7 +106,7 @@ function endWith(draft: Draft, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
   finish(draft, ({ kind }) => comesBack(kind) || kind === 'ready', 'cancelled', message);
   downgradeToWarnings(draft, request);
-  // What was asked for the stop is answered under its id, so it is asked anew.
+  // The survey for the stop is answered under that one's id, so it is made anew.
   patchOuting(draft, { recheck: null });
   lastWith(draft, request, 'stop');
   const ending = ownedBy(request, draft.state.op ?? op);

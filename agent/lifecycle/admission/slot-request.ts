@@ -7,7 +7,7 @@ import type { Candidate } from '../model/operation.ts';
 import type { Request } from '../model/api.ts';
 import type { Slot, SlotRequest } from '../model/slot.ts';
 import { answer, dropAcceptance, refuse } from '../report/result.ts';
-import { emit, patch, resave, save, type Draft } from '../draft.ts';
+import { emit, patch, resave, save, type Draft } from '../step-draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 
 /**
@@ -15,7 +15,7 @@ import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
  * accepted and waits. After a wait everything is asked anew.
  */
 
-/** So many callers are named to one more who cannot wait. */
+/** How many of the waiting callers are named to one more who cannot wait. */
 const MOST_NAMED = 5;
 
 /** `go` with the warnings of a request that cannot be refused; `wait`: the lock has not answered; `over`: refused, or waits. */
@@ -47,7 +47,7 @@ export function askForSlot(draft: Draft, candidate: Candidate): SlotAnswer {
   return 'over';
 }
 
-/** By an answer to a question that was asked since. */
+/** The lock's objection, by an answer to a question that was asked since then. */
 function objectionOf(
   { policy }: Draft,
   { claim, view, error, begun }: Slot,

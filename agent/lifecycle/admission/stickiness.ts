@@ -1,7 +1,7 @@
 import { answerable, onlyWarns, type Objection, type Surveyed, UNCOUNTED_WAYS } from '../model/objection.ts';
 import { countsUsers, type Policy } from '../model/policy.ts';
 import { type Candidate, NO_BINDINGS, type Operation, stopsApp } from '../model/operation.ts';
-import type { Draft } from '../draft.ts';
+import type { Draft } from '../step-draft.ts';
 
 /** What binds users to this node, and what it means for a request to take it out. */
 

@@ -8,7 +8,7 @@ import type { Request, Terms } from '../model/api.ts';
 import { isOutward } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Operation } from '../model/operation.ts';
-import { setIntent, mapServers, patch, patchOuting, type Draft } from '../draft.ts';
+import { setIntent, mapServers, patch, patchOuting, type Draft } from '../step-draft.ts';
 
 /** What a caller who joins asks for beyond the running operation: it holds from then on. */
 

@@ -24,9 +24,9 @@ export interface Request {
   readonly isShutdown: boolean;
   /** The caller ends the application whatever is answered (a preStop hook, ExecStop): see `onlyWarns`. Absent = false. */
   readonly noRefuse?: boolean;
-  /** So long a slot of the pool is waited for; null or absent = it is refused at once where there is none. */
+  /** How long the request waits for a slot of the pool; null or absent = without a free slot it is refused at once. */
   readonly waitForSlotMs?: number | null;
-  /** It was accepted before, and has waited for its slot: since and until when, in monotonic ms. Absent = it was not. */
+  /** Present where the request was accepted before and waited for its slot: since and until when, in monotonic ms. */
   readonly accepted?: { readonly since: number; readonly deadline: number };
   /** Servers of this application that are left out on purpose, besides the configuration's. */
   readonly ignoreServers?: readonly string[];
@@ -56,14 +56,14 @@ export interface Receipt {
 
 /** What a caller who joined asked for beyond the operation, and what holds from then on; times are seconds. */
 export interface Terms {
-  /** What was to be left in DRAIN is fenced. */
+  /** The operation would have left the node in DRAIN; it fences it now. */
   readonly fence?: true;
-  /** From the moment at which it joined. */
+  /** Counted from the moment at which the caller joined. */
   readonly timeout?: number;
   readonly onTimeout?: OnTimeout;
   readonly expires?: number;
   readonly force?: true;
-  /** What would give the operation up on its way only warns. */
+  /** Reasons to give the running operation up are only warnings from now on. */
   readonly noRefuse?: true;
 }
 
@@ -116,7 +116,7 @@ export interface Result {
   readonly message?: string;
   /** `--dry-run` only: what would happen, a line each. */
   readonly plan?: readonly string[];
-  /** `--dry-run` only, once all was asked: what stands against it, with its code, warnings too. */
+  /** `--dry-run` only, once every check has answered: the objections with their codes, warnings among them. */
   readonly objections?: readonly {
     readonly code: Code;
     readonly message: string;
@@ -184,7 +184,7 @@ export interface StatusSlot {
   readonly pool: string;
   readonly slots: number;
   readonly brake: number;
-  /** `unknown`: the lock has not answered yet; `lost`: it was held, and was freed from outside; `none`: it has asked for none. */
+  /** `unknown`: the lock has not answered yet; `lost`: the node held it, and something else freed it; `none`: the node asked for none. */
   readonly is: 'none' | 'unknown' | 'waits' | 'held' | 'lost';
   /** In the queue, 1 = the next one; null = it does not wait. */
   readonly position: number | null;
@@ -200,7 +200,7 @@ export interface StatusSlot {
     /** ISO time, by the clock of that node. */
     readonly since: string;
     readonly failure: string | null;
-    /** False: what proves that its sidecar lives has ended. */
+    /** False: the sign of life of its sidecar (a lease or a process) has ended. */
     readonly alive: boolean;
   }[];
 }
@@ -236,7 +236,7 @@ export interface StatusBalancer {
   readonly reachable: boolean;
   readonly error: string | null;
   readonly pid: number | null;
-  /** Those of before a reload included; null = unknown. */
+  /** The old workers of a reload included; null = unknown. */
   readonly workers: number | null;
   /**
    * Where the balancer only polls us: the pollers that have not acknowledged our state, and when each of them

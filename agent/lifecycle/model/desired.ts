@@ -38,7 +38,7 @@ export function desired(
   }
 }
 
-/** A hold never brings a node nearer to its users than it was. */
+/** The one of both that keeps more users away: a hold never opens a node further than it was. */
 function outer(level: Level, hold: 'drain' | 'maint'): 'drain' | 'maint' {
   return level === 'maint' ? 'maint' : hold;
 }

@@ -24,7 +24,7 @@ export type Effect =
       readonly id: string;
       readonly balancer: string;
       readonly scope: SurveyScope;
-      /** Where ours were seen last: a server that has the address of one that is gone is this application too. */
+      /** Where this node's servers were seen last: a server with the address of one that is gone is this application too. */
       readonly addresses: Addresses;
     }
   | { readonly type: 'check'; readonly id: string; readonly need: 'stop' | 'start' | 'reboot' }
@@ -74,7 +74,7 @@ export type Effect =
   | { readonly type: 'ask-lock'; readonly ask: LockAsk }
   /** Reads the servers of a node that holds a slot and whose sidecar does not live. */
   | { readonly type: 'read-holder'; readonly id: string; readonly places: readonly HolderPlace[] }
-  /** Frees its slot, if that is as it was read, and its sidecar does not live again. */
+  /** Frees that holder's slot, unless the slot has changed since it was read or the holder's sidecar lives again. */
   | { readonly type: 'free-holder'; readonly holder: SlotHolder }
   /** For the audit log: this node has freed the slot of another one. */
   | { readonly type: 'slot-freed'; readonly node: string; readonly reason: string }

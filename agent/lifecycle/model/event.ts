@@ -32,7 +32,7 @@ type EventBody =
   | { readonly type: 'tick' }
   | { readonly type: 'submit'; readonly request: Request }
   | { readonly type: 'cancel'; readonly id: string; readonly by: string }
-  /** A second signal: no patience left. */
+  /** A second signal: the operation that is under way forces at once. */
   | { readonly type: 'force-now' }
   | { readonly type: 'polled'; readonly balancer: string; readonly look: Look; readonly startedAt: number }
   | { readonly type: 'poll-failed'; readonly balancer: string; readonly error: string }
@@ -50,7 +50,7 @@ type EventBody =
   | {
       readonly type: 'probed';
       readonly health: Health;
-      /** null = nothing new of that. */
+      /** null = unchanged. */
       readonly signedOut: boolean | null;
       readonly startedAt: number;
     }
@@ -76,7 +76,7 @@ type EventBody =
       readonly type: 'app-absent';
       readonly id: string;
       readonly error: string;
-      /** What answers in its place all the same. */
+      /** The signs that an application lives all the same. */
       readonly signs: LifeSigns;
     }
   /** A survey or a check failed; `code` is the stable code of the refusal. */
@@ -139,19 +139,19 @@ type EventBody =
       readonly warnings: readonly string[];
       /** Present where no process proves that the application has ended. */
       readonly unproven?: true;
-      /** Present where its process had ended by itself: what answers in its place all the same. */
+      /** Present where its process had ended by itself: the signs that an application lives all the same. */
       readonly signs?: LifeSigns;
     }
   | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
-  /** The reboot was asked for: it comes, or is overdue some time. */
+  /** systemd has accepted the reboot: it comes, or `Policy.rebootMs` passes without it. */
   | { readonly type: 'reboot-asked'; readonly id: string }
   /** The machine's systemd has refused it: it will not come. */
   | { readonly type: 'reboot-refused'; readonly id: string; readonly code: Code; readonly error: string }
   | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
   | { readonly type: 'warning-sent'; readonly warningIndex: number; readonly error: string | null }
-  /** The pool after what the lock was asked for the claim `id`. */
+  /** The lock has answered a question for the claim `id`: the pool as it is then. */
   | {
       readonly type: 'lock-answered';
       readonly does: LockAsk['does'];
@@ -159,7 +159,7 @@ type EventBody =
       readonly view: PoolView;
     }
   | { readonly type: 'lock-failed'; readonly id: string; readonly begun: number; readonly error: string }
-  /** The servers of the holder with the claim `id`, in a row; null with an error. */
+  /** The servers of the holder with the claim `id`, in one list; null with an error. */
   | {
       readonly type: 'holder-read';
       readonly id: string;
@@ -181,7 +181,7 @@ type EventBody =
       readonly outcome: 'gone' | 'alive' | 'unknown';
       /** Present where the end was not proven. */
       readonly warnings?: readonly string[];
-      /** Present where a process proves the end: what answers in its place all the same. */
+      /** Present where a process proves the end: the signs that an application lives all the same. */
       readonly signs?: LifeSigns;
     }
   /**

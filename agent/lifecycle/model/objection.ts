@@ -34,6 +34,8 @@ const UNREFUSED: readonly string[] = [
   'held',
   // The others are drained, and this one is waited for.
   'balancer-unreachable',
+  // So is one that is configured in such a way that its state cannot be set.
+  'config',
 ];
 
 /**

@@ -59,7 +59,7 @@ export interface ServerView {
   /** Connections being served (scur) and waiting (qcur); null = unknown at this balancer, never zero. */
   readonly connections: number | null;
   readonly queued: number | null;
-  /** Where `connections` is unknown: so many there are in any case, those of the current worker. */
+  /** Where `connections` is unknown: those of the current worker, as a lower bound. */
   readonly atLeast?: number | null;
   /** Requests and connections ever given to this server (stot); a change means that a request came. */
   readonly total: number | null;
@@ -80,7 +80,7 @@ export interface Worker {
   readonly pid: number;
   /** Monotonic milliseconds, from its uptime; null = it was not kept (a record of a version before this one). */
   readonly bornAt: number | null;
-  /** It is from a record: an earlier sidecar estimated the birth, and this one does so anew. */
+  /** The record brought this worker: an earlier sidecar estimated its birth, and this one estimates it anew. */
   readonly isRecorded?: true;
 }
 

@@ -41,13 +41,13 @@ export interface Operation {
   readonly reason: string | null;
   readonly onTimeout: OnTimeout;
   readonly timeoutMs: number;
-  /** The time of its way back, which begins when it begins. */
+  /** How long its way back may take, counted from the beginning of that way. */
   readonly returnMs: number;
   readonly expiresMs: number | null;
   readonly startedAt: number;
   readonly deadline: number;
   readonly sessionsStart: number | null;
-  /** How many were left when the application had ended; null = it has not, in this operation. */
+  /** How many sessions were left when the application had ended; null = it has not ended in this operation. */
   readonly sessionsLast: number | null;
   readonly forced: number;
   /** Connections closed by force, by kind. */
@@ -82,7 +82,7 @@ export interface Candidate {
   readonly request: Request;
   readonly at: number;
   readonly surveys: Readonly<Record<string, Survey>>;
-  /** Balancers that could not be asked, where the request insists. */
+  /** Balancers that could not be asked, with their errors, where the request goes on without them. */
   readonly unasked: Readonly<Record<string, string>>;
   readonly needs: readonly Need[];
   /** The sources that have not answered yet. */
@@ -94,7 +94,7 @@ export interface Candidate {
   readonly unproven: string | null;
   /** There is no application to stop any more. */
   readonly gone: boolean;
-  /** Since when it needs nothing but a slot of the pool; null = it has not come so far. */
+  /** Since when nothing but a slot of the pool is missing; null = other checks are not over yet. */
   readonly turnAt: number | null;
   /** The operation that it joins: it brings nothing but its terms, and nothing is checked; null = it is one of its own. */
   readonly joins: string | null;

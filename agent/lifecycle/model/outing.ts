@@ -50,7 +50,7 @@ export interface CapacityLevel {
   readonly asked: readonly string[];
   /** The epoch for which a look was asked for at once. */
   readonly lookedFor: number | null;
-  /** Force, or a shutdown, goes over it. */
+  /** The guard only warns, because of force or a shutdown. */
   readonly isOver: boolean;
   /** An operation has drained it and left it in this state: it is out, whatever becomes of the others; null = none has. */
   readonly drainedIn: 'drain' | 'maint' | null;
@@ -108,7 +108,7 @@ export interface Force {
   readonly closedAt: number;
   /** The closings that have not come back. */
   readonly closing: readonly Closing[];
-  /** No patience left: a second signal. */
+  /** A second signal came: nothing is waited for. */
   readonly now: boolean;
 }
 

@@ -25,7 +25,7 @@ export interface PhaseTraits {
   /** How often the application is asked while an operation waits for it: as configured, or four times a second (I15). */
   readonly probes: 'every' | 'often';
   /**
-   * What it means for the others of its pool that no operation brings it on: it is at home, or out as it was left;
+   * What a node in this phase without an operation means to the others of its pool: in service, or out as it was left;
    * `late`: it did not come back where the operation that was to bring it back has failed; `failed`: it did not.
    */
   readonly alone: 'home' | 'out' | 'late' | 'failed';

@@ -80,7 +80,7 @@ export interface Policy {
 
 export interface PoolPolicy {
   readonly name: string;
-  /** Where its lock is, an address each; what has one in common is the same lock. */
+  /** The addresses of its lock; two locks that have one address in common are the same lock. */
   readonly lock: readonly string[];
   readonly slots: number;
   readonly brake: number;

@@ -2,7 +2,7 @@ import type { OperationKind } from './api.ts';
 
 /** The whole pool as `status --pool` shows it: by its lock and by HAProxy, asked when it is wanted and never polled. */
 export interface PoolReport {
-  /** ISO time at which the oldest part of it was known: each is asked for itself. */
+  /** ISO time of the oldest answer in it: the lock and each balancer are asked separately. */
   readonly at: string;
   /** Null where no lock is configured: nothing is known of who waits, and only `drain.keep` keeps nodes apart. */
   readonly lock: PoolLock | null;
@@ -26,7 +26,7 @@ export interface PoolLock {
 /** A node that waits for a slot. */
 export interface PoolWaiter {
   readonly node: string;
-  /** For which it has the slot, or waits for it. */
+  /** The operation for which the node has a slot, or waits for one. */
   readonly operation: OperationKind;
   readonly by: string;
   readonly reason: string | null;

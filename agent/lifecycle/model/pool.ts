@@ -16,7 +16,7 @@ export interface Claim {
   readonly slots: number;
   readonly brake: number;
   /**
-   * By the place of each balancer (haproxy/place.ts): this node's servers there, where the others see a dead holder's;
+   * By the place of each balancer (haproxy/socket-identity.ts): this node's servers there, where the others see a dead holder's;
    * none at one that only polls.
    */
   readonly servers: Readonly<Record<string, readonly string[]>>;
@@ -60,6 +60,6 @@ export interface PoolView {
   /** The smallest number of all claims in it. */
   readonly slots: number;
   readonly brake: number;
-  /** Why no slot is given now, even where one is free: words of the lock. Absent: nothing is against it. */
+  /** Why the lock gives no slot now, even where one is free, as text. Absent: it gives one. */
   readonly closed?: string;
 }

@@ -93,7 +93,7 @@ export type SavedServer = Pick<ServerState, 'found'> & {
   /** Absent where no weight is ours, and in an older record. */
   readonly ramp?: SavedRamp;
 };
-/** Which of its weights is set shows the next look. */
+/** The next look shows which of its weights is set. */
 export type SavedRamp = Omit<Ramp, 'ours' | 'write'>;
 export type SavedOperation = Omit<Operation, 'baseline' | 'warnings' | 'joined' | 'reboot'> & {
   /** Their texts, and what each is about: by its place, absent in an older record. */

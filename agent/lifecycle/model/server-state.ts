@@ -66,9 +66,9 @@ export interface ServerState {
   readonly applied: AppliedState | null;
   /** The wanted state was seen in this epoch. */
   readonly inSync: boolean;
-  /** It is lost, and was there at this time at the latest; null = it is there, or was never. */
+  /** Our state was lost: the time of the last look that showed it; null = it is set, or was never seen. */
   readonly lostAt: number | null;
-  /** The configuration names it no more: what was found is put back when the node returns, and nothing else is done (I17). */
+  /** The configuration no longer lists it: lastcall puts back what was found when the node returns, and does nothing else (I17). */
   readonly isLost: boolean;
   /** Its weight on the way back; null = no weight there is lastcall's. */
   readonly ramp: Ramp | null;

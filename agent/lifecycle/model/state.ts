@@ -78,7 +78,7 @@ export interface App {
   /** Since when: an answer asked for before does not contradict it. -1 = since before this sidecar's start. */
   readonly appGoneAt: number;
   /** The stop did not prove its end: signs of life are looked for before another application is started. */
-  readonly remains: Remains | null;
+  readonly unprovenEnd: UnprovenEnd | null;
   /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
   readonly stopIssued: boolean;
   readonly start: StartStep;
@@ -95,7 +95,7 @@ export function isGoneByRecord({ app }: Pick<State, 'app'>): boolean {
 }
 
 /** What may be left of an application whose end nothing proves. */
-export interface Remains {
+export interface UnprovenEnd {
   readonly isAsked: boolean;
   readonly askAt: number;
   /** The signs of life found last, as text; null before the first poll. */
@@ -114,9 +114,9 @@ export interface RecordedEnd {
 
 export const NOT_LOOKED_INTO: RecordedEnd = { isAsked: false, askAt: 0, failures: 0, evidence: null };
 
-export const UNKNOWN_REMAINS: Remains = { isAsked: false, askAt: 0, evidence: null };
+export const NOT_YET_CHECKED_END: UnprovenEnd = { isAsked: false, askAt: 0, evidence: null };
 
-/** Where a crash interrupted, and whether the supervised application was started by this process, its sessions new. */
+/** The phase that a crash interrupted, and whether this process started the supervised application, so its sessions are new. */
 export interface Boot {
   readonly to: Phase;
   readonly fresh: boolean;
@@ -155,7 +155,7 @@ const NO_APP: App = {
   gone: false,
   recordedEnd: null,
   appGoneAt: -1,
-  remains: null,
+  unprovenEnd: null,
   stopIssued: false,
   start: 'none',
 };

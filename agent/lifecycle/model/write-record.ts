@@ -39,14 +39,14 @@ export function recordOf(state: State, at: number): StateRecord {
   const waiting = [...calledOf(state), ...state.waiting];
   return {
     savedAt: at,
-    // A crash while a crash is being made good: where it was interrupted first is what goes on.
+    // A second crash before the sidecar went on from a first one: the phase that the first one interrupted goes on.
     phase: state.boot?.to ?? state.phase,
     epoch,
     op: op && savedOperation(op),
     balancers: { ...lost, ...balancers },
     proof: app.proof,
     appGone: app.gone,
-    ...(app.remains !== null && { appUnproven: true }),
+    ...(app.unprovenEnd !== null && { appUnproven: true }),
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
@@ -148,7 +148,7 @@ function savedRamp({ ours: _ours, write: _write, ...ramp }: Ramp): SavedRamp {
   return ramp;
 }
 
-/** What will be while there is no sidecar is not known: the time of a soak begins anew. */
+/** What happens while no sidecar runs is unknown: the time of a soak begins anew. */
 function savedSlot({ claim, lock, isOver, failure, soak }: Slot): SavedSlot {
   return { claim, lock, isOver, failure, ...(soak !== null && { soak: { ...soak, since: null } }) };
 }

@@ -1,7 +1,7 @@
 import type { OperationKind } from '../model/api.ts';
 import { OWN_TERMS } from '../model/policy.ts';
 import { NO_OWN_REQUEST, type OwnRequestKind } from '../model/state.ts';
-import { alarm, ownId, patch, type Draft } from '../draft.ts';
+import { alarm, ownId, patch, type Draft } from '../step-draft.ts';
 
 /**
  * Operations that lastcall starts itself because of a lasting state: a drain that has expired, an application that

@@ -26,7 +26,7 @@ export function isIgnored(
   return outage.looks >= IGNORED_AFTER_LOOKS && now - outage.since >= IGNORED_AFTER_MS;
 }
 
-/** The same at all balancers that count, whether they answer now or not. */
+/** The connections last seen at all balancers that count, whether these answer now or not. */
 export function lastSeenAll(policy: Policy, { balancers }: State): number {
   return policy.balancers.reduce((total, { name, counts }) => {
     const balancer = balancers[name];
@@ -128,7 +128,7 @@ export function workersOf(state: State): Fence['workers'] {
 }
 
 /**
- * One that showed users when it answered last, or could not show all of them, is not done without: the deadline decides
+ * A balancer whose last answer showed users, or could not show all of them, is not skipped: the deadline decides
  * over them.
  */
 function countingBalancers(policy: Policy, state: State): Policy['balancers'] {

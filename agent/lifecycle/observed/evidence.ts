@@ -25,7 +25,7 @@ export function evidenceOfLife(
     .filter(([source, count]) => policy.appSources.includes(source) || (count > 0 && !isSeenDown))
     .map(([source, count]) => `${source} counts ${count} sessions`);
   return [
-    // An answer that has not come yet is none.
+    // A probe without a verdict has not shown that the application is down.
     ...(policy.hasProbe && health !== 'down' ? [`probe: ${health}`] : []),
     ...checked,
     ...open.map((address) => `${address} takes connections`),

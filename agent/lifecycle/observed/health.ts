@@ -1,6 +1,6 @@
 import type { Policy } from '../model/policy.ts';
 import type { State } from '../model/state.ts';
-import { allServersOf, emit, patch, type Draft } from '../draft.ts';
+import { allServersOf, emit, patch, type Draft } from '../step-draft.ts';
 
 /** How the application is, by its probes, and what waits for that (I15). */
 

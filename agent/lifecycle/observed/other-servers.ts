@@ -58,7 +58,7 @@ export function countOthersAt(
 /** `short` where one of ours has too few others, whatever is unknown of the rest. */
 export type GuardVerdict = 'enough' | 'short' | 'unknown';
 
-/** What all counts come to; nothing that costs capacity is `enough`. */
+/** The verdict over all counts; `enough` where no server costs capacity. */
 export function verdictOf({ keep }: Policy, counts: readonly OthersCount[]): GuardVerdict {
   if (counts.some(({ others }) => others !== null && others < keep)) return 'short';
   return counts.some(({ others }) => others === null) ? 'unknown' : 'enough';

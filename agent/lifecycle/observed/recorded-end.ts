@@ -1,7 +1,7 @@
 import { evidenceOfLife } from './evidence.ts';
 import { PHASES } from '../model/phase.ts';
 import { type App, isGoneByRecord } from '../model/state.ts';
-import { emit, type EventOf, patch, type Draft } from '../draft.ts';
+import { emit, type EventOf, patch, type Draft } from '../step-draft.ts';
 
 /**
  * An application that was gone when the sidecar before this one ended: it may have been started from outside since, and HAProxy may
@@ -9,9 +9,9 @@ import { emit, type EventOf, patch, type Draft } from '../draft.ts';
  * for it: where a probe is configured that has to find it down, and nothing may answer in its name.
  */
 
-/** Of a look, to tell its answer from those that a request or a start has asked for. */
+/** The id of such a look: it distinguishes its answer from those that a request or a start has asked for. */
 const LOOK = 'recorded end';
-/** From a look that found something to the next one, longer each time: a page of maintenance may have its port for hours. */
+/** From a look that found something to the next one, longer each time: a maintenance page may have its port for hours. */
 const AGAIN_MS = 1_000;
 const LONGEST_MS = 30_000;
 

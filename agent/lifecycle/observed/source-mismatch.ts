@@ -1,6 +1,6 @@
 import { isOutward } from '../model/phase.ts';
 import type { SourceState } from '../model/server-state.ts';
-import { type Draft, warn } from '../draft.ts';
+import { type Draft, warn } from '../step-draft.ts';
 
 /** Sources that count the same users and disagree whether there are any. The larger number wins, with a warning. */
 

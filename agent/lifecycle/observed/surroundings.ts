@@ -2,7 +2,7 @@ import { listed } from '../model/objection.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import type { State } from '../model/state.ts';
 import type { BalancerState } from '../model/server-state.ts';
-import { alarm, emit, patchBalancer, type Draft, warn } from '../draft.ts';
+import { alarm, emit, patchBalancer, type Draft, warn } from '../step-draft.ts';
 import type { Look } from '../model/observation.ts';
 import type { Survey, SurveyScope } from '../model/survey.ts';
 

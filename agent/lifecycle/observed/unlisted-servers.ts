@@ -2,7 +2,7 @@ import { answerable, listed, type Objection } from '../model/objection.ts';
 import type { OperationKind } from '../model/api.ts';
 import type { Candidate } from '../model/operation.ts';
 import type { State } from '../model/state.ts';
-import type { Draft } from '../draft.ts';
+import type { Draft } from '../step-draft.ts';
 import type { ServerView } from '../model/observation.ts';
 import type { Relative, Survey } from '../model/survey.ts';
 

@@ -1,6 +1,6 @@
 import type { Policy } from '../model/policy.ts';
 import type { State } from '../model/state.ts';
-import { type ServerPlace, serversOf } from '../draft.ts';
+import { type ServerPlace, serversOf } from '../step-draft.ts';
 import { forcedOf, isIgnored, viewOf } from './counts.ts';
 import { isHealthy, notHealthy } from './health.ts';
 

@@ -7,8 +7,8 @@ import { isOutward, PHASES } from '../model/phase.ts';
 import { onSignOut } from './sign-out.ts';
 import type { Policy } from '../model/policy.ts';
 import type { App, State } from '../model/state.ts';
-import { emit, type EventOf, patch, resave, type Draft } from '../draft.ts';
-import { keepStartWaiting } from '../observed/remains.ts';
+import { emit, type EventOf, patch, resave, type Draft } from '../step-draft.ts';
+import { keepStartWaiting } from '../observed/unproven-end.ts';
 import type { LifeSigns, Proof } from '../model/observation.ts';
 
 /** Events about the application: its health, its end, its return. */
@@ -20,7 +20,7 @@ export function onProbed(draft: Draft, { health, signedOut }: EventOf<'probed'>)
   if (health === 'up' && before !== 'up')
     for (const [name, { error }] of Object.entries(sources))
       if (error !== null) emit(draft, { type: 'log', level: 'warn', text: `${name}: ${error}` });
-  const isMissing = app.gone || app.remains !== null;
+  const isMissing = app.gone || app.unprovenEnd !== null;
   if (health === 'up' && isMissing && app.start !== 'sent')
     isThere(draft, { ...app, gone: false, start: 'none' });
   if (signedOut !== null) onSignOut(draft, signedOut);
@@ -34,16 +34,16 @@ export function noteAppAlive(draft: Draft, startedAt: number): void {
   emit(draft, { type: 'log', level: 'warn', text: 'the application answers again' });
 }
 
-/** Another process than the one that is gone. */
+/** The application runs: another process than the one that is gone. */
 function isThere(draft: Draft, app: App): void {
   const wasGone = draft.state.app.gone;
-  patch(draft, { app: { ...app, recordedEnd: null, remains: null } });
-  // After a crash it must not be taken for gone.
+  patch(draft, { app: { ...app, recordedEnd: null, unprovenEnd: null } });
+  // On disk as well: after a crash the application must not be taken for gone.
   if (wasGone) resave(draft);
   forgetGate(draft);
 }
 
-/** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
+/** The application ended without a stop of ours: its sessions ended with it, and a return fails. */
 export function onAppGone(draft: Draft, { signs }: EventOf<'app-gone'>): void {
   const { app, phase } = draft.state;
   if (PHASES[phase].ending || app.start === 'sent') return;
@@ -67,7 +67,7 @@ export function evidenceAgainstEnd({ policy, state: { app, health } }: Draft, si
   return evidenceOfLife(policy, app.gone ? 'down' : health, signs);
 }
 
-/** Its process has ended, and it answers: another one, which no proof names, may be the application by now. */
+/** The proven process has ended and something answers: a process that no proof names may be the application by now. */
 export function doubtEnd(draft: Draft, evidence: readonly string[]): void {
   const { app } = draft.state;
   if (!app.gone && app.proof === null) return;
@@ -76,7 +76,7 @@ export function doubtEnd(draft: Draft, evidence: readonly string[]): void {
   isThere(draft, { ...app, gone: false, proof: null });
 }
 
-/** Users who have come to it since are counted, and a stop is for this process now. */
+/** Another process is the application now: its users are counted, and a stop is meant for it. */
 export function onAppBack(draft: Draft, proof: Proof): void {
   const { app, phase } = draft.state;
   if (PHASES[phase].ending || app.start === 'sent') return;
@@ -101,6 +101,6 @@ export function needsProcessLookup(policy: Policy, state: State): boolean {
 export function mayHaveEnded({ hasProbe, supervises }: Policy, state: State): boolean {
   const { app, health, outing, phase } = state;
   if (phase !== 'failed' || supervises || outing?.level !== 'drain' || !outing.fenced) return false;
-  const isUnknown = !app.gone && app.proof === null && app.remains === null && app.start === 'none';
+  const isUnknown = !app.gone && app.proof === null && app.unprovenEnd === null && app.start === 'none';
   return isUnknown && hasProbe && health === 'down';
 }

@@ -3,7 +3,7 @@ import { cancelHold } from './hold.ts';
 import { PHASES } from '../model/phase.ts';
 import { answer, dropAcceptance, finish } from '../report/result.ts';
 import type { State } from '../model/state.ts';
-import { emit, type EventOf, patch, save, type Draft } from '../draft.ts';
+import { emit, type EventOf, patch, save, type Draft } from '../step-draft.ts';
 
 /** Cancelling: the operation's own id cancels it; the id of a caller who joined withdraws that request alone. */
 

@@ -4,7 +4,7 @@ import { type CapacityLevel, NEW_CAPACITY, type Outing } from '../model/outing.t
 import type { Policy } from '../model/policy.ts';
 import type { State } from '../model/state.ts';
 import { askSurvey } from '../observed/surroundings.ts';
-import { emit, patchOuting, serversOf, type Draft } from '../draft.ts';
+import { emit, patchOuting, serversOf, type Draft } from '../step-draft.ts';
 
 /**
  * What the capacity guard needs: one poll after DRAIN was written, and the names of the siblings where too few are

@@ -22,7 +22,7 @@ import type { SiblingsSeen } from '../model/survey.ts';
 import type { Policy } from '../model/policy.ts';
 import { endOperation } from '../report/result.ts';
 import type { State } from '../model/state.ts';
-import { alarm, type EventOf, setIntent, type Draft, warn } from '../draft.ts';
+import { alarm, type EventOf, setIntent, type Draft, warn } from '../step-draft.ts';
 import type { LookScope } from '../model/observation.ts';
 
 /**
@@ -32,11 +32,11 @@ import type { LookScope } from '../model/observation.ts';
  * since each fence needs a poll, begun after its own DRAIN was read back, that shows the other one in service.
  */
 
-/** The lower of two waits so long for the higher to give back. */
+/** How long the node with the lower name waits for the one with the higher name to give back. */
 export const LOWER_WAITS_MS = 2_000;
-/** What was put back stays so long after enough others are usable again. */
+/** How long enough others have to be usable before DRAIN is set again. */
 export const ENOUGH_FOR_MS = 5_000;
-/** So many looks in a row are believed. */
+/** So many looks in a row have to show too few others before the guard acts. */
 const SHORT_LOOKS = 2;
 
 /**
@@ -57,7 +57,7 @@ export function isYielding({ phase, outing }: Pick<State, 'phase' | 'outing'>): 
   return outing?.level === 'found' && isOutward(phase);
 }
 
-/** Force, and who cannot be refused, go over the guard: from then on, in this outing, it only warns. */
+/** With force, and for a request that cannot be refused, the guard only warns from then on, in this outing. */
 export function overGuard(outing: Outing | null, request: Request): Pick<Outing, 'capacity'> {
   const { capacity = NEW_CAPACITY } = outing ?? {};
   const isOver = capacity.isOver || request.force || onlyWarns(request, 'guard');
@@ -102,7 +102,7 @@ export function askInDrain(draft: Draft): Answer {
   return verdict === 'enough' && isReadBack(policy, state) ? 'go' : 'wait';
 }
 
-/** Asked behind the fence, before it counts and before the stop: one in MAINT yields to none that is in DRAIN. */
+/** Asked behind the fence, before the fence counts and before the stop: a node in MAINT does not give back for one in DRAIN. */
 export function askBehindFence(draft: Draft): Answer {
   const { policy, state } = draft;
   const { outing } = state;
@@ -127,7 +127,7 @@ function askBeforeFence(draft: Draft, outing: Outing): Answer {
   return leaveFence(draft, outing, shortageText(policy, state, short));
 }
 
-/** At the deadline force does not go over it: too few others, as far as it is known. */
+/** Why force may not go on at the deadline: too few others, as far as is known. */
 export function shortAtDeadline({ policy, state }: Draft): string | null {
   if (!isAsked(policy, state) || state.outing?.capacity.isOver === true) return null;
   const short = shortOf(policy, state, state.epochStartedAt);
@@ -139,7 +139,7 @@ export function endGuardAlarm(draft: Draft): void {
   if (!isYielding(draft.state)) alarm(draft, 'guard', null);
 }
 
-/** When it goes on without an answer, in monotonic milliseconds. */
+/** When the guard goes on without an answer, in monotonic milliseconds. */
 export function nextCapacity({ outing }: State): number[] {
   const { waitsSince = null, enoughSince = null } = outing?.capacity ?? {};
   return [
@@ -184,7 +184,7 @@ function readBack(draft: Draft, outing: Outing, verdict: GuardVerdict): Answer {
   return askSiblings(draft, short);
 }
 
-/** Too few others: read back for the first time it ends the operation; later it goes on, and waits in service. */
+/** Too few others: right after DRAIN was first read back the operation ends; later it goes on, and the node waits in service. */
 function giveBack(draft: Draft, { capacity }: Outing, why: string): Answer {
   if (capacity.drainedIn !== null) return stayOut(draft, capacity.drainedIn, why);
   if (draft.state.op !== null && capacity.read === 'never') {
@@ -206,7 +206,7 @@ function giveBack(draft: Draft, { capacity }: Outing, why: string): Answer {
 
 const WAYS = 'bring another back first, or use --force --reason';
 
-/** In service again: a deadline ends it, and enough others for long enough bring DRAIN again. */
+/** In service again: the deadline ends the operation, and enough others for long enough bring DRAIN again. */
 function yielding(draft: Draft, { capacity }: Outing): Answer {
   const { policy, state } = draft;
   const { op, epochStartedAt } = state;

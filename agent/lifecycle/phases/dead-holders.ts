@@ -1,4 +1,4 @@
-import { emit, type EventOf, patch, type Draft } from '../draft.ts';
+import { emit, type EventOf, patch, type Draft } from '../step-draft.ts';
 import { holderServerText, isUnchecked, unreadableText } from '../observed/pool-text.ts';
 import type { HolderServer } from '../model/event.ts';
 import { isoOf } from '../model/iso.ts';
@@ -16,7 +16,7 @@ import type { State } from '../model/state.ts';
 
 const FREE_AFTER_MS = 5_000;
 const READ_EVERY_MS = 1_000;
-/** After a longer pause between two answers it is not known what was so in between. */
+/** After a longer pause between two reads it is unknown what a server showed in between. */
 const LONGEST_PAUSE_MS = 4_000;
 
 /** At the end of each step: takes note of them by the last answer of the lock, and reads their servers. */
@@ -92,7 +92,7 @@ function isInService(server: HolderServer): boolean {
   return server.admin === 'ready' && server.operational === 'up' && !isUnchecked(server);
 }
 
-/** Its own soak is not known here: it is taken to be ours. */
+/** The holder's own soak is not known here: this node's is used for it. */
 function neededMs({ policy }: Draft, { state }: SlotHolder): number {
   return state === 'soaking' ? Math.max(FREE_AFTER_MS, policy.soakMs) : FREE_AFTER_MS;
 }

@@ -1,7 +1,7 @@
 import { remainingSessions } from '../observed/counts.ts';
 import { PHASES } from '../model/phase.ts';
 import type { State } from '../model/state.ts';
-import { emit, isDurable, patch, type Draft } from '../draft.ts';
+import { emit, isDurable, patch, type Draft } from '../step-draft.ts';
 
 /** The warnings before the deadline: a hook is called while there is time to act. */
 

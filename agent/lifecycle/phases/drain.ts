@@ -21,7 +21,7 @@ import { isSeenGone } from '../model/state.ts';
 import { endOperation, finish } from '../report/result.ts';
 import { allInSync, warnLeftOut } from '../sync/reconcile.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
-import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../draft.ts';
+import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../step-draft.ts';
 import { mayDropUsers } from '../sync/next-write.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
@@ -51,7 +51,7 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
   if (policy.sources.length === 0 && !sameTotals(quiet.totals, totalsOf(state)))
     return patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(state) } });
   if (draft.at - quiet.since < policy.quietMs) return;
-  // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
+  // Quiet counts only once every source and balancer has answered a question that was asked after it began.
   if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
   if (capacity === 'wait' || isReloadOpen(state) || askSlot(draft, quiet.since) !== 'go') return;
   if (!fenced) return finishDrain(draft);
@@ -119,7 +119,7 @@ function finishDrain(draft: Draft): void {
       level: fenced ? 'maint' : 'drain',
       fence: null,
       force: null,
-      // In mere DRAIN the forced ones come back, and are waited for again.
+      // In mere DRAIN users who were forced out come back, and the drain waits for them again.
       forcedOut: forcedOut && fenced,
       expiresMs,
       expiresAt: expiresMs === null ? null : (expiresAt ?? draft.at + expiresMs),

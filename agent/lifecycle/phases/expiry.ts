@@ -1,5 +1,5 @@
 import { isHolding } from '../model/desired.ts';
-import { alarm, patch, patchOuting, save, type Draft } from '../draft.ts';
+import { alarm, patch, patchOuting, save, type Draft } from '../step-draft.ts';
 import { requestOwn, retryOwn, withdrawOwn } from '../observed/auto-requests.ts';
 
 /**
@@ -10,7 +10,7 @@ export function advanceExpiry(draft: Draft): void {
   const { phase, op, outing, health, signedOut } = draft.state;
   const at = outing?.expiresAt ?? null;
   if (at === null) return withdrawOwn(draft, 'expiry');
-  // Draining again, its surroundings are others: the return is asked for as soon as it is drained.
+  // Draining again, what refused the return may be over: it is asked for as soon as the node is drained.
   if (phase === 'draining') return retryOwn(draft, 'expiry');
   if (draft.at < at || phase !== 'drained' || op !== null || isHolding(draft.state)) return;
   if (health !== 'up' || signedOut !== 'no') {
@@ -20,7 +20,7 @@ export function advanceExpiry(draft: Draft): void {
   requestOwn(draft, 'expiry', 'ready', 'lastcall', 'the drain expired');
 }
 
-/** The application of a drained node is ended next: a return that is due begins to wait again, as after another drain. */
+/** The application of a drained node is ended next: the expiry counts from now, as after another drain. */
 export function expireAnew(draft: Draft): void {
   const { phase, outing, ownRequests, queue } = draft.state;
   if (phase !== 'drained' || outing === null || outing.expiresAt === null) return;

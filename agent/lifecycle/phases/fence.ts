@@ -4,7 +4,7 @@ import type { Policy } from '../model/policy.ts';
 import { allInSync, allKnown, pollAll } from '../sync/reconcile.ts';
 import type { Fence, Outing } from '../model/outing.ts';
 import { isSeenGone, type State } from '../model/state.ts';
-import { setIntent, patchOuting, serversOf, type Draft } from '../draft.ts';
+import { setIntent, patchOuting, serversOf, type Draft } from '../step-draft.ts';
 import { sameWorker, type Admin, type ServerView } from '../model/observation.ts';
 
 /** The fence: MAINT everywhere, and then a look that proves it. */
@@ -19,7 +19,7 @@ export function newFence({ state }: Draft): Fence {
   return { confirmedAt: null, totals: totalsOf(state), workers: workersOf(state) };
 }
 
-/** No stop is meant any more. */
+/** Without the stop that was intended. */
 export function noStop({ state: { app } }: Draft): Pick<State, 'app'> {
   return { app: { ...app, stopIssued: false } };
 }
@@ -37,7 +37,7 @@ export function recheckFence(draft: Draft): 'clear' | 'occupied' | 'wait' {
   // A poll too old to judge our last write by may still show an operator's DRAIN: wait for the next one.
   const isFenceSeen = allInSync(policy, state) && unfenced(policy, state) === null;
   if (!isFenceSeen || !isGate(draft, 'on') || openForeignDrain(policy, state) !== null) return 'wait';
-  // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
+  // Every server is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
   if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';
   if (fence.confirmedAt === null) {
     patchOuting(draft, { fence: { ...fence, confirmedAt: draft.at } });

@@ -20,7 +20,7 @@ import {
 import { allInSync, allKnown } from '../sync/reconcile.ts';
 import type { Closing, Force } from '../model/outing.ts';
 import type { State } from '../model/state.ts';
-import { emit, type EventOf, patch, patchOuting, serversOf, type Draft, warn } from '../draft.ts';
+import { emit, type EventOf, patch, patchOuting, serversOf, type Draft, warn } from '../step-draft.ts';
 
 /** Force: at the deadline the policy closes the remaining connections, paced, behind the fence. */
 
@@ -101,7 +101,7 @@ function closeSome(draft: Draft, force: Force, open: readonly OpenServer[]): 'ov
   }
   const { everyMs, limit } = closingSchedule(draft.policy);
   if (draft.at - force.closedAt < everyMs) return 'wait';
-  // A list of many streams takes longer than a beat: a second one would close the same ones, and more than the pace.
+  // A list of many streams takes longer than one interval: a second closing would close the same ones, above the pace.
   const idle = draft.policy.balancers.filter(
     ({ name }) => !force.closing.some(({ balancer }) => balancer === name),
   );

@@ -1,7 +1,7 @@
 import { PHASES } from '../model/phase.ts';
 import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from '../model/policy.ts';
 import { type Gate, GATE_OFF, type State } from '../model/state.ts';
-import { alarm, emit, type EventOf, isDurable, patch, type Draft, warn } from '../draft.ts';
+import { alarm, emit, type EventOf, isDurable, patch, type Draft, warn } from '../step-draft.ts';
 
 /**
  * The gate: the application refuses new sessions from before the second look until the way back. HAProxy's MAINT does
@@ -44,7 +44,7 @@ export function isGate({ policy, state: { gate, app } }: Draft, is: 'on' | 'off'
   return !policy.hasGate || app.gone || gate.is === is;
 }
 
-/** Another process, or none, is the application now: how its gate is has died with the one before. */
+/** Another process, or none, is the application now: the gate's state ended with the process before it. */
 export function forgetGate(draft: Draft): void {
   const { asked } = draft.state.gate;
   patch(draft, { gate: { ...GATE_OFF, is: 'unknown', asked, isStale: asked !== null } });

@@ -11,7 +11,7 @@ import { answer, answerAtOnce, refuse } from '../report/result.ts';
 import { allInSync } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import type { Hold, HoldAsker } from '../model/recorded-parts.ts';
-import { emit, setIntent, isDurable, patch, save, type Draft } from '../draft.ts';
+import { emit, setIntent, isDurable, patch, save, type Draft } from '../step-draft.ts';
 
 /**
  * Hold: an operator's own wish, a level that outranks every operation. It has no deadline and no expiry, and neither the
@@ -105,7 +105,7 @@ export function refusedByHold(draft: Draft, request: Request): boolean {
   return true;
 }
 
-/** A drain could bring nothing more: its caller need not wait for the release. What is not known of users is not zero. */
+/** True where a drain could reach nothing more, so its caller need not wait for the release. Unknown users are not zero. */
 function isEmptyUnder({ policy, state }: Draft, hold: Hold, { kind, expiresMs }: Request): boolean {
   if (kind !== 'drain' || expiresMs !== null || hold.admin !== 'maint') return false;
   const isSet = isHolding(state) && isDurable(state) && allInSync(policy, state);

@@ -18,7 +18,7 @@ import {
   save,
   type Draft,
   warn,
-} from '../draft.ts';
+} from '../step-draft.ts';
 
 /**
  * The ramp (`return.warmUp`): a node that comes back gets its share of new users little by little. Each server's weight is
@@ -156,7 +156,7 @@ function write(draft: Draft, placed: ServerPlace, ramp: Ramp, want: number): voi
   });
 }
 
-/** After a crash the next life would take the lowered weight for the whole one. */
+/** After a crash the next sidecar would take the lowered weight for the whole one. */
 function isUnsaved({ alarms }: State, { ours, full }: Ramp): boolean {
   return alarms['disk'] !== undefined && ours.every((weight) => weight === full);
 }
@@ -244,7 +244,7 @@ export function unraised({ policy, state }: Draft): string[] {
   });
 }
 
-/** How much longer than its deadline a return may last because of a ramp, in milliseconds: that is for health and UP. */
+/** How much longer than its deadline a return may last because of a ramp, in milliseconds: the deadline is for health and UP. */
 export function rampAllowance({ state, policy }: Pick<Draft, 'state' | 'policy'>): number {
   const longest = allServersOf(state).map(({ server: { ramp } }) => {
     if (ramp === null || ramp.since === null) return 0;

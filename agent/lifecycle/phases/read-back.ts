@@ -27,7 +27,7 @@ import {
   resave,
   serversOf,
   warn,
-} from '../draft.ts';
+} from '../step-draft.ts';
 
 /** The end of the way back: what was found, or READY, is read back; then the node serves. */
 
@@ -56,8 +56,8 @@ function isBack(draft: Draft, level: Outing['level']): boolean {
 }
 
 /**
- * `ready` and `restart` have all that they are for, but the whole share of users: they are given up for a request that they
- * would be in the way of, since it would not have met them without a ramp.
+ * At the ramp `ready` and `restart` have reached all but the whole share of users: they end for a request that they
+ * conflict with, since without a ramp they would have ended before it came.
  * @returns whether there was one
  */
 export function endAtRamp(draft: Draft, { kind, by }: Pick<Request, 'kind' | 'by'>): boolean {
@@ -74,7 +74,7 @@ export function endAtRamp(draft: Draft, { kind, by }: Pick<Request, 'kind' | 'by
   return true;
 }
 
-/** What comes next has found it READY, whatever an operator was taken over from before. */
+/** For the next operation it was found READY, whatever state of an operator this operation had taken over. */
 function asReady(own: ServerState): ServerState {
   const { found, foreign, isLost } = own;
   return found === null || foreign !== null || isLost ? own : { ...own, found: { ...found, admin: 'ready' } };

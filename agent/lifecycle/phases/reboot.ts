@@ -4,7 +4,7 @@ import { warm } from './return.ts';
 import type { Operation } from '../model/operation.ts';
 import type { Policy } from '../model/policy.ts';
 import { endOperation } from '../report/result.ts';
-import { type Changes, type Draft, emit, type EventOf, isDurable, patch, setIntent } from '../draft.ts';
+import { type Changes, type Draft, emit, type EventOf, isDurable, patch, setIntent } from '../step-draft.ts';
 
 /**
  * The reboot of the machine, behind a stop: its intent is on disk, then it is asked for, once in an operation (I6). The

@@ -2,7 +2,7 @@ import { abort } from './return.ts';
 import { UNCOUNTED_WAYS } from '../model/objection.ts';
 import { isIgnored } from '../observed/counts.ts';
 import { RETRY_LONGEST_MS } from '../model/policy.ts';
-import { emit, type EventOf, patch, patchOuting, type Draft, warn } from '../draft.ts';
+import { emit, type EventOf, patch, patchOuting, type Draft, warn } from '../step-draft.ts';
 import { askSurvey, isWithoutOperation, markReloadReported } from '../observed/surroundings.ts';
 import { replacedIn, unlistedAfterReload } from '../observed/unlisted-servers.ts';
 import type { Relative } from '../model/survey.ts';
@@ -64,7 +64,7 @@ export function onSurveyedAgain(
   for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey))
     warn(draft, `unlisted ${balancer}`, text);
   const replaced = replacedIn(op.ignoreServers, survey);
-  // Of a server that had the address of ours before a drain was warned, and it only warns.
+  // A drain has warned of a server that had the address of ours before it, and such a server only warns.
   const isNews = ({ name }: Relative): boolean => known.every((one) => one.name !== name);
   onReplaced(draft, balancer, op.kind === 'drain' ? replaced.filter(isNews) : replaced);
   if (survey.relatives !== null || recheck?.left.includes(balancer) !== true)
@@ -92,7 +92,7 @@ function onReplaced(draft: Draft, balancer: string, [first]: readonly Relative[]
   );
 }
 
-/** The stop had been admitted because nothing bound users; no connection now proves nothing any more. */
+/** The stop had been admitted because nothing bound users; by now zero connections do not prove zero users. */
 function onBound(draft: Draft, what: string): void {
   const { op } = draft.state;
   if (op === null || op.outcome !== null || op.recheck === 'none') return;

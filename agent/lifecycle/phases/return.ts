@@ -6,7 +6,7 @@ import { askAnew, isHealthy, wasFenced } from '../observed/health.ts';
 import type { Request } from '../model/api.ts';
 import type { Level } from '../model/outing.ts';
 import { RESTORE_PATIENCE_MS } from '../model/policy.ts';
-import { askRemains, whatRemains } from '../observed/remains.ts';
+import { checkUnprovenEnd, unprovenEndReason } from '../observed/unproven-end.ts';
 import { answersAfterEnd } from '../observed/recorded-end.ts';
 import { endOperation, finish } from '../report/result.ts';
 import type { Ticket } from '../model/operation.ts';
@@ -22,7 +22,7 @@ import {
   patch,
   resave,
   warn,
-} from '../draft.ts';
+} from '../step-draft.ts';
 import type { Proof } from '../model/observation.ts';
 
 /** The way back: warming, returning, serving; and giving up, which puts back what was found. */
@@ -88,12 +88,12 @@ export function warming(draft: Draft): void {
   if (!isDurable(state)) return;
   const { app } = state;
   if (state.op && draft.at >= state.op.deadline) {
-    const left = app.start === 'intended' ? (whatRemains(app) ?? answersAfterEnd(app)) : null;
+    const left = app.start === 'intended' ? (unprovenEndReason(app) ?? answersAfterEnd(app)) : null;
     if (left !== null) return failWarming(draft, left, 'app-stop');
     return failWarming(draft, 'it did not become healthy before the deadline');
   }
   if (app.start === 'intended') {
-    if (isGoneByRecord(state) || askRemains(draft) === 'wait') return;
+    if (isGoneByRecord(state) || checkUnprovenEnd(draft) === 'wait') return;
     askAnew(draft);
     emit(draft, { type: 'start', epoch: state.epoch });
     patch(draft, { app: { ...app, start: 'sent' } });
@@ -132,7 +132,7 @@ function beginReturn(draft: Draft): void {
 export function onStarted(draft: Draft, proof: Proof | null): void {
   const { app } = draft.state;
   if (app.start !== 'sent') return;
-  patch(draft, { app: { ...app, start: 'done', gone: false, remains: null, proof } });
+  patch(draft, { app: { ...app, start: 'done', gone: false, unprovenEnd: null, proof } });
   forgetGate(draft);
   if (proof) resave(draft);
 }

@@ -1,6 +1,6 @@
 import { isHolding } from '../model/desired.ts';
 import { PHASES } from '../model/phase.ts';
-import { patch, type Draft } from '../draft.ts';
+import { patch, type Draft } from '../step-draft.ts';
 import { withdrawOwn, requestOwn } from '../observed/auto-requests.ts';
 
 /**

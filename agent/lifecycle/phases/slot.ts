@@ -7,7 +7,7 @@ import { type PoolPolicy, RETRY_FIRST_MS } from '../model/policy.ts';
 import type { Claim } from '../model/pool.ts';
 import { holderOf, type LockAsk, NEW_SLOT, type Slot, takesOut } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
-import { alarm, emit, type EventOf, isDurable, patch, save, type Draft } from '../draft.ts';
+import { alarm, emit, type EventOf, isDurable, patch, save, type Draft } from '../step-draft.ts';
 
 /**
  * The slot of the node's pool, a level: a node that is out, or is to go out, has a claim, which is asked for until it
@@ -16,14 +16,14 @@ import { alarm, emit, type EventOf, isDurable, patch, save, type Draft } from '.
  * lock that does not answer, or a slot that is lost, stops steps outward; the way back needs no lock.
  */
 
-/** While a node is on its way out, or waits, the lock is asked so often. */
+/** From one question to the lock to the next, while a node is on its way out, or waits. */
 const NEAR_MS = 500;
-/** A slot of a node that stays out is looked at so often: it may have been freed by `unlock`. */
+/** The same for a node that stays out: `unlock` may have freed its slot. */
 const FAR_MS = 10_000;
 const RETRY_LONGEST_MS = 5_000;
 /** A request that cannot be refused waits only so long for an answer that cannot stop it. */
 export const UNREFUSED_WAIT_MS = 1_000;
-/** So long beyond the deadline an answer of the lock is waited for; then what was found is put back. */
+/** How long after the deadline the lock's answer is waited for; then what was found is put back. */
 const PATIENCE_MS = 3_000;
 
 /** At the end of each step: makes the claim, asks the lock, gives back. */
@@ -56,7 +56,7 @@ function isOf({ claim, lock }: Slot, pool: PoolPolicy): boolean {
   return claim.pool === pool.name && lock.some((address) => pool.lock.includes(address));
 }
 
-/** A node that is out without a claim is out all the same: the others have to see it. */
+/** A node that is out needs a claim, also where it went out without one: the other nodes have to see it. */
 function needsClaim({ candidate, waiting, outing, phase, op }: State): boolean {
   if (candidate?.turnAt != null || waiting.length > 0) return true;
   return outing !== null && isOut(phase) && op?.kind !== 'ready' && op?.outcome == null;
@@ -136,7 +136,7 @@ function isWanted({ candidate, waiting, op, phase }: State, { is }: Slot): boole
 
 /** When the lock is asked again where nothing calls for it. */
 function dueAt(state: State, { is, begun, answeredAt, failures }: Slot): number {
-  // A request is answered by a question that was asked since.
+  // Only a question that was asked since the request needed a slot can answer it.
   const isCalledFor = state.candidate?.turnAt != null && begun < state.candidate.turnAt;
   if (answeredAt === null || isCalledFor) return -1;
   if (failures > 0) return answeredAt + Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_LONGEST_MS);
@@ -185,7 +185,7 @@ function hadIt({ is }: Slot): boolean {
   return is === 'held' || is === 'lost';
 }
 
-/** It is not known what holds: asked again, with a growing pause. */
+/** The lock did not answer, so its state is unknown: asked again, with a growing pause. */
 export function onLockFailed(draft: Draft, { id, begun, error }: EventOf<'lock-failed'>): void {
   const { slot } = draft.state;
   if (slot?.claim.id !== id) return;
@@ -239,8 +239,8 @@ export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind, sinc
   const { slot, outing, phase } = state;
   if (slot?.isOver === true) return false;
   if (slot?.is !== 'held' || slot.error !== null) return true;
-  // What is held in rotation soaks, or is being given back, if not all servers are back yet: it is looked at anew before it is
-  // gone out on.
+  // A slot that is held in rotation belongs to a soak, or is being given back: the lock is read anew before the node goes
+  // out on it.
   return (outing === null || PHASES[phase].place === 'rotation') && slot.begun < since;
 }
 

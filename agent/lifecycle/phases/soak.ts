@@ -2,14 +2,14 @@ import { wellness } from '../observed/wellness.ts';
 import type { Policy } from '../model/policy.ts';
 import { holderOf, type LockAsk, NEW_SOAK, type Slot, type Soak } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
-import { alarm, emit, patch, resave, save, type Draft } from '../draft.ts';
+import { alarm, emit, patch, resave, save, type Draft } from '../step-draft.ts';
 
 /**
  * The soak (`return.soak`), a level: a node that has come back keeps its slot until it has been well for so long. One that
  * fails in it keeps the slot and counts for the brake, until `ready` there begins the soak anew.
  */
 
-/** So long it may be unknown how it is: a few looks. */
+/** How long the node's health may be unknown before the soak begins anew: a few looks. */
 const PAUSE_MS = 10_000;
 
 /** Begins, times and ends the soak; the slot is given back once there is none. */
@@ -21,9 +21,9 @@ export function advanceSoak(draft: Draft): void {
   if (outing !== null) return setSoak(draft, whileOut(outing.level, slot.soak));
   // Its way back went without a slot, and the lock may have given it one meanwhile: the answer decides.
   if (slot.is === 'waits' && slot.asked === 'take') return setSoak(draft, slot.soak);
-  // Whatever freed its slot releases the others: it does not stand in their queue for its soak.
+  // Whatever freed its slot has released the other nodes: this one does not queue for a slot to soak in.
   if (slot.is === 'lost' || slot.is === 'waits') return setSoak(draft, null);
-  // What it failed by outlives a crash, and its alarm with it.
+  // The reason of a failed soak outlives a crash, and its alarm with it.
   if (slot.soak === null || slot.soak.failure !== null || state.op !== null) return setSoak(draft, slot.soak);
   const how = wellness(draft);
   if (how.is === 'failed') return fail(draft, how.why);
@@ -38,7 +38,7 @@ function pause(draft: Draft, soak: Soak, why: string): void {
   const unknownSince = soak.unknownSince ?? at;
   const isShort = at - unknownSince < PAUSE_MS;
   const isStuck = at - unknownSince >= stuckAfter(policy);
-  const text = `it cannot be told whether the node is well, and it keeps its slot: ${why}`;
+  const text = `it is unknown whether the node is well, and it keeps its slot: ${why}`;
   setSoak(draft, { ...soak, since: isShort ? soak.since : null, unknownSince }, isStuck ? text : null);
 }
 
@@ -52,8 +52,8 @@ function stuckAfter({ soakMs, returnMs }: Pick<Policy, 'soakMs' | 'returnMs'>): 
 }
 
 /**
- * Only what leads over READY is followed by a soak: what was given up in DRAIN never left its users. One that was owed
- * before stays owed, and begins anew.
+ * A soak follows only a return over READY: a drain that was given up never took users away. A soak that was due
+ * before stays due, and begins anew.
  */
 function whileOut(level: NonNullable<State['outing']>['level'], soak: Soak | null): Soak | null {
   return level === 'ready' || soak !== null ? NEW_SOAK : null;
@@ -95,7 +95,7 @@ function setSoak(draft: Draft, soak: Soak | null, stuck: string | null = null): 
   save(draft);
 }
 
-/** What the others of the pool are to see of it; null = they do. */
+/** The mark that the lock has to show to the other nodes; null = it shows it. */
 export function soakMark({ outing }: State, { claim, soak, view }: Slot): LockAsk | null {
   const seen = holderOf(view, claim)?.state;
   if (seen === undefined) return null;

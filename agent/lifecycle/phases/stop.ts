@@ -10,9 +10,9 @@ import { backToDraining, isOverdue, warnUnfenced } from './drain.ts';
 import { comesBack } from '../model/operation.ts';
 import type { Outing } from '../model/outing.ts';
 import { intendReboot } from './reboot.ts';
-import { UNPROVEN_END } from '../observed/remains.ts';
+import { UNPROVEN_END } from '../observed/unproven-end.ts';
 import { endOperation, finish } from '../report/result.ts';
-import { type App, isSeenGone, UNKNOWN_REMAINS } from '../model/state.ts';
+import { type App, isSeenGone, NOT_YET_CHECKED_END } from '../model/state.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
 import {
   type EventOf,
@@ -25,7 +25,7 @@ import {
   patch,
   patchOuting,
   warn,
-} from '../draft.ts';
+} from '../step-draft.ts';
 import type { LifeSigns } from '../model/observation.ts';
 
 /** The stop: the last look behind the fence, the stop itself, and what proves that the application has ended. */
@@ -72,7 +72,7 @@ function finalCheck(draft: Draft, forcedOut: boolean): void {
   }
   const { app, epoch } = draft.state;
   // Stopped before without a proof of its end: nothing has proven it since.
-  if (app.gone && app.remains !== null) return onStopped(draft, [UNPROVEN_END], true);
+  if (app.gone && app.unprovenEnd !== null) return onStopped(draft, [UNPROVEN_END], true);
   if (app.gone) return onStopped(draft, ['the application had ended by itself before it was stopped']);
   warnUnfenced(draft);
   if (!draft.policy.hasGate && !draft.policy.reloadsKeepState && !draft.policy.readyTakesOver)
@@ -109,7 +109,7 @@ export function onStopped(draft: Draft, warnings: readonly string[], unproven = 
     gone: true,
     recordedEnd: null,
     appGoneAt: draft.at,
-    remains: unproven ? UNKNOWN_REMAINS : null,
+    unprovenEnd: unproven ? NOT_YET_CHECKED_END : null,
     stopIssued: false,
     start: 'none',
   };
@@ -128,7 +128,7 @@ export function onStopped(draft: Draft, warnings: readonly string[], unproven = 
 
 /** The stop did not work, or it is not known whether it did: the node stays out. */
 export function failStop(draft: Draft, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
-  const app = { ...noStop(draft).app, remains: UNKNOWN_REMAINS };
+  const app = { ...noStop(draft).app, unprovenEnd: NOT_YET_CHECKED_END };
   endOperation(draft, { code, message }, 'failed', {
     app,
     outing: { fence: null, expiresMs: null, expiresAt: null },

@@ -4,7 +4,7 @@ import type { Phase } from '../model/api.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { isSeenGone } from '../model/state.ts';
 import { released } from '../model/server-state.ts';
-import { mapServers, patchOuting, type Draft, warn } from '../draft.ts';
+import { mapServers, patchOuting, type Draft, warn } from '../step-draft.ts';
 import { viewOf } from '../observed/counts.ts';
 
 /**

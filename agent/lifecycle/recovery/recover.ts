@@ -32,7 +32,7 @@ import {
   resave,
   type Draft,
   warn,
-} from '../draft.ts';
+} from '../step-draft.ts';
 import { isSameProof, type ServerView } from '../model/observation.ts';
 
 /**

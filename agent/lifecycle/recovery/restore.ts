@@ -2,12 +2,12 @@ import type { Phase } from '../model/api.ts';
 import { NEW_CAPACITY, NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
-import { NEW_SLOT, type Slot, type Soak } from '../model/slot.ts';
 import type { ReadRecord } from './read-record.ts';
-import type { SavedOperation, SavedServer, SavedSlot, SavedWorker, StateRecord } from '../model/record.ts';
+import { restoredSlot } from './restored-slot.ts';
+import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from '../model/record.ts';
 import { mapValues, everWroteMaint } from '../model/write-record.ts';
 import { NO_BINDINGS, type Operation, type RebootStep } from '../model/operation.ts';
-import { type App, NOT_LOOKED_INTO, type State, UNKNOWN_REMAINS } from '../model/state.ts';
+import { type App, NOT_LOOKED_INTO, type State, NOT_YET_CHECKED_END } from '../model/state.ts';
 import { allWeights } from '../model/ramp.ts';
 import { NO_WRITE } from '../model/write.ts';
 import { type LostServers, NO_SERVER, type ServerState } from '../model/server-state.ts';
@@ -45,7 +45,7 @@ export function restore(
   const shift = sameBoot ? 0 : at - record.savedAt;
   const moved = (time: number): number => time + shift;
   const to = doubt === null ? record.phase : 'failed';
-  const listed = restoredBalancers(blank, record, at, moved);
+  const servers = withLost(policy, restoredBalancers(blank, record, at, moved), record, moved);
   return {
     ...blank,
     epoch: record.epoch,
@@ -61,9 +61,9 @@ export function restore(
         deadline: moved(asker.deadline),
       })),
     },
-    ...withLost(policy, listed, record, moved),
+    ...servers,
     outing: restoredOuting(record, to, moved),
-    slot: record.slot ? restoredSlot(record.slot, policy, moved) : null,
+    slot: record.slot ? restoredSlot(record.slot, policy, servers, moved) : null,
     waiting: (record.waiting ?? []).map(({ request, since, deadline }) => ({
       request,
       since: moved(since),
@@ -71,19 +71,6 @@ export function restore(
     })),
     op: doubt === null ? restoredOperation(record.op, moved, sameBoot) : null,
   };
-}
-
-/** In an older record the lock is that of the configuration. */
-function restoredSlot(slot: SavedSlot, { pool }: Policy, moved: (time: number) => number): Slot {
-  const { lock = pool?.lock ?? [] } = slot;
-  return { ...NEW_SLOT, ...slot, lock, soak: soakOf(slot, moved), save: 0 };
-}
-
-/** An older record has the time of the soak; what was while there was no sidecar is not known. */
-function soakOf({ soak }: SavedSlot, moved: (time: number) => number): Soak | null {
-  if (!soak) return null;
-  const { failure, unknownSince = null } = soak;
-  return { since: null, unknownSince: unknownSince === null ? null : moved(unknownSince), failure };
 }
 
 /** No process outlives its boot, and in the next one its number may be another's. */
@@ -101,7 +88,7 @@ function restoredApp(
     gone,
     // The end of a child is seen by its parent.
     recordedEnd: gone && !supervises ? NOT_LOOKED_INTO : null,
-    remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
+    unprovenEnd: sameBoot && record.appUnproven === true ? NOT_YET_CHECKED_END : null,
     stopIssued: record.stopIssued,
     // No answer will come any more.
     start: record.start === 'sent' ? 'intended' : record.start,

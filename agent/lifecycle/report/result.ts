@@ -6,7 +6,16 @@ import type { Operation, Ticket } from '../model/operation.ts';
 import type { Pending } from '../model/pending.ts';
 import type { State } from '../model/state.ts';
 import { NO_REASSERTS, type Reasserts } from '../model/recorded-parts.ts';
-import { type Changes, emit, enterPhase, setIntent, patch, save, serversOf, type Draft } from '../draft.ts';
+import {
+  type Changes,
+  emit,
+  enterPhase,
+  setIntent,
+  patch,
+  save,
+  serversOf,
+  type Draft,
+} from '../step-draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 import { minus, NO_COUNTERS, total } from './counter-sums.ts';
 import { noteFailure } from './slot-failure.ts';

@@ -1,4 +1,4 @@
-import { patch, type Draft } from '../draft.ts';
+import { patch, type Draft } from '../step-draft.ts';
 
 /** When an operation ends and the node does not come back, the lock gets the reason, for the others of the pool. */
 export function noteFailure(

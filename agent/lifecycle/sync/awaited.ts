@@ -4,9 +4,9 @@ import { isHealthy, notHealthy } from '../observed/health.ts';
 import { risingWeights } from '../observed/weights.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { notChecked, notUp, notInSync } from './reconcile.ts';
-import { whatRemains } from '../observed/remains.ts';
+import { unprovenEndReason } from '../observed/unproven-end.ts';
 import { answersAfterEnd } from '../observed/recorded-end.ts';
-import type { Draft } from '../draft.ts';
+import type { Draft } from '../step-draft.ts';
 
 /**
  * What an operation waits for besides a number: sources and balancers without a count, on the way back the
@@ -21,7 +21,7 @@ export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
   if (isOutward(phase)) return [...turn, ...(PHASES[phase].over ? [] : unknownTo(policy, state))];
   if (phase === 'warming') {
     if (app.start === 'sent') return ['the start of the application'];
-    const left = whatRemains(app) ?? answersAfterEnd(app);
+    const left = unprovenEndReason(app) ?? answersAfterEnd(app);
     if (app.start === 'intended' && left !== null) return [left];
   }
   if (op.kind === 'reboot' && phase === 'stopped') return ['the reboot of the machine'];

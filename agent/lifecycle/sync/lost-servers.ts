@@ -1,6 +1,15 @@
 import type { State } from '../model/state.ts';
 import { released, type ServerState } from '../model/server-state.ts';
-import { alarm, allServersOf, mapServers, patch, patchBalancer, save, type Draft, warn } from '../draft.ts';
+import {
+  alarm,
+  allServersOf,
+  mapServers,
+  patch,
+  patchBalancer,
+  save,
+  type Draft,
+  warn,
+} from '../step-draft.ts';
 
 /**
  * Servers that the configuration lost while they were ours (I17). Users may still be sent there by HAProxy, so they stay

@@ -14,7 +14,7 @@ import {
   type ServerPlace,
   resave,
   type Draft,
-} from '../draft.ts';
+} from '../step-draft.ts';
 import type { Admin } from '../model/observation.ts';
 
 /** Which command each server gets now: what is wanted of it, or a step towards that which keeps its users (I16). */

@@ -4,7 +4,7 @@ import type { Reasserts } from '../model/recorded-parts.ts';
 import { allWeights } from '../model/ramp.ts';
 import type { ServerState } from '../model/server-state.ts';
 import { noteUndone, onLoss } from './undone.ts';
-import { patch, patchOuting, patchServer, resave, save, type Draft, warn } from '../draft.ts';
+import { patch, patchOuting, patchServer, resave, save, type Draft, warn } from '../step-draft.ts';
 import { sameWorker, type Admin, type Over, type ServerView } from '../model/observation.ts';
 
 /** Ownership of a server's state: ours, lost, or foreign and so held (I2). */

@@ -27,7 +27,7 @@ import {
   serversOf,
   type Draft,
   warn,
-} from '../draft.ts';
+} from '../step-draft.ts';
 import { isSuccessor, sameWorker, type ServerView, type Worker } from '../model/observation.ts';
 
 /**

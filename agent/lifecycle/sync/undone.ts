@@ -1,5 +1,5 @@
 import type { ServerState } from '../model/server-state.ts';
-import { alarm, patchServer, type Draft, warn } from '../draft.ts';
+import { alarm, patchServer, type Draft, warn } from '../step-draft.ts';
 import { sameWorker, type ServerView } from '../model/observation.ts';
 
 /**
@@ -7,9 +7,9 @@ import { sameWorker, type ServerView } from '../model/observation.ts';
  * `ready` ends every DRAIN and MAINT at each poll (BEHAVIOUR.md#agent-check-and-operators).
  */
 
-/** Once may be a person. */
+/** A single loss may be an operator's command. */
 const AGAIN = 2;
-/** So long without another loss, and it is over. */
+/** After so long without another loss the alarm ends. */
 const OVER_MS = 30_000;
 
 const subject = (balancerName: string, name: string): string => `undone ${balancerName} ${name}`;

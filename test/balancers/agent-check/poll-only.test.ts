@@ -44,7 +44,7 @@ async function setWhilePolled(
 }
 
 describe('A balancer that only polls', () => {
-  test('counts nothing and shows what it has been told', async () => {
+  test('counts nothing and shows the state that it was answered', async () => {
     const balancer = balancerOf({ ...lb4, id: 'lb4' });
     expect(balancer).toMatchObject({ name: 'agent-check/lb4', servers: ['agent-check/lb4'], counts: false });
     expect(await balancer.look(never)).toEqual({
@@ -70,12 +70,12 @@ describe('A balancer that only polls', () => {
     expect(balancerOf(lb4).name).toBe('agent-check/127.0.0.0/8');
   });
 
-  test('is told nothing but up before anything is wanted of it', async () => {
+  test('gets nothing but `up` before a state is set for it', async () => {
     balancerOf(lb4);
     expect(await poll(port)).toBe('up\n');
   });
 
-  test('is drained once it has polled twice, and is told so for as long as it is wanted', async () => {
+  test('is drained once it has polled twice, and gets `drain` for as long as that is wanted', async () => {
     const balancer = balancerOf(lb4);
     expect(await setWhilePolled(balancer, 'drain', 2)).toEqual(['up drain\n', 'up drain\n']);
     expect(await adminOf(balancer)).toBe('drain');
@@ -110,7 +110,7 @@ describe('A balancer that only polls', () => {
     expect(await poll(port, '', '127.0.0.3')).toBe('up\n');
   });
 
-  test('is told ready by a sidecar that has just begun, since it may still do what the one before said', async () => {
+  test('gets `ready` from a sidecar that has just begun, since it may still do what the sidecar before it answered', async () => {
     expect(await setWhilePolled(balancerOf(lb4), 'ready', 2)).toEqual(['up ready\n', 'up ready\n']);
   });
 
@@ -128,7 +128,7 @@ describe('A balancer that only polls', () => {
     expect(await poll(port)).toBe('up maint\n');
   });
 
-  test('that no poller hears of within the deadline is an error that says what to look at, and nothing stays said', async () => {
+  test('that no poller gets within the deadline is an error that names what to look at, and is not announced any longer', async () => {
     const balancer = balancerOf(lb4);
     const done = balancer.set(only(balancer), 'drain', ['ready'], never);
     const failed = expect(done).rejects.toMatchObject({
@@ -156,7 +156,7 @@ describe('A balancer that only polls', () => {
     await balancer.set(only(balancer), 'drain', [], never);
   });
 
-  test('stops being told ready when its return fails, and is told the rest at the next attempt', async () => {
+  test('gets no more `ready` when its return fails, and gets the rest at the next attempt', async () => {
     const balancer = balancerOf(lb4);
     await setWhilePolled(balancer, 'maint', 2);
     const done = balancer.set(only(balancer), 'ready', ['maint'], never);
@@ -247,7 +247,7 @@ describe('A balancer that only polls', () => {
     await second;
   });
 
-  test('ends its wait at once when the operation is given up, and takes the word back', async () => {
+  test('ends its wait at once when the operation is given up, and announces the former state again', async () => {
     const balancer = balancerOf(lb4);
     const given = new AbortController();
     const done = balancer.set(only(balancer), 'drain', ['ready'], given.signal);
@@ -256,7 +256,7 @@ describe('A balancer that only polls', () => {
     expect(await poll(port)).toBe('up\n');
   });
 
-  test('cannot be told to close connections', async () => {
+  test('refuses to close connections', async () => {
     const balancer = balancerOf(lb4);
     await expect(balancer.closeSessions(only(balancer), Infinity, never)).rejects.toMatchObject({
       code: 'not-permitted',
@@ -264,7 +264,7 @@ describe('A balancer that only polls', () => {
   });
 });
 
-test('Two balancers of one address are told apart by their agent-send', async () => {
+test('Two balancers of one address differ by their agent-send', async () => {
   const [four, five] = [balancerOf({ ...lb4, id: 'lb4' }), balancerOf({ ...lb4, id: 'lb5' })];
   const done = four.set(only(four), 'drain', ['ready'], never);
   expect(await poll(port, 'lb4\n')).toBe('up drain\n');

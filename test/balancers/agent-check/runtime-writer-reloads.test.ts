@@ -8,7 +8,7 @@ import { poll } from '../../support/poll.ts';
 import { until } from '../../support/until.ts';
 import { adminOf, endings, never, stage } from '../../support/agent-check-stage.ts';
 
-describe('A HAProxy told by agent-check and read with level operator', () => {
+describe('A HAProxy written by agent-check and read with level operator', () => {
   test('is drained again by its first polls after a reload that forgot it', async () => {
     const on = await stage({ master: true });
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
@@ -19,7 +19,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     expect(await on.admin()).toBe('ready');
   });
 
-  test('is not told to have another program’s agent-check', async () => {
+  test('does not take another program’s agent-check for ours', async () => {
     const on = await stage();
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
     const seen = [await on.balancer.look(never), await on.balancer.survey(never)];

@@ -23,7 +23,7 @@ describe('The weight by agent-check', () => {
   const weightOf = async ({ haproxy }: PolledStage): Promise<string> =>
     (await haproxy.command('get weight app/app1')).split('\n')[0] ?? '';
 
-  test('is a percent of the configured one, said in every state until HAProxy shows it, and no longer', async () => {
+  test('is a percent of the configured one, sent in every state until HAProxy shows it, and no longer', async () => {
     const on = await stage({ servers: { app1: 'weight 10' } });
     await on.balancer.set('app/app1', 'maint', ['ready'], never);
     expect(await weigh(on, 3, 10, [10])).toBe(3);
@@ -95,7 +95,7 @@ describe('The weight by agent-check', () => {
   });
 });
 
-describe('A HAProxy told by agent-check and read with level operator', () => {
+describe('A HAProxy written by agent-check and read with level operator', () => {
   test('is drained, fenced and brought back, and each state is read back before it is answered', async () => {
     const on = await stage();
     expect(await on.balancer.survey(never)).toMatchObject({
@@ -148,7 +148,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     expect(await on.admin()).toBe('drain');
   });
 
-  test('is told ready as an edge: a MAINT after it stays', async () => {
+  test('gets `ready` as an edge: a MAINT after it stays', async () => {
     const on = await stage();
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
     await on.balancer.set('app/app1', 'ready', ['drain'], never);
@@ -166,7 +166,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     expect(await on.admin()).toBe('maint');
   });
 
-  test('has a state of its own for each server, told apart by agent-send', async () => {
+  test('has a state of its own for each server, by its agent-send', async () => {
     const on = await stage({
       servers: { app1: 'agent-send "app/app1\\n"', app2: 'agent-send "app/app2\\n"' },
     });
@@ -180,9 +180,10 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     expect([await on.admin('app1'), await on.admin('app2')]).toEqual(['maint', 'ready']);
   });
 
-  test('that does not poll is an error that says what its server line lacks, and nothing is said later', async () => {
+  test('that polls another port is an error that names what its server line lacks, and nothing is sent later', async () => {
     const clock = new ManualClock();
-    const on = await stage({ clock, agent: '' });
+    const port = await freePort();
+    const on = await stage({ clock, agent: `agent-check agent-inter 200ms agent-port ${port}` });
     for (const wanted of [
       on.balancer.survey(never),
       on.balancer.set('app/app1', 'drain', ['ready'], never),
@@ -200,7 +201,24 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     expect(await on.admin()).toBe('ready');
   });
 
-  test('takes the word back when the operation is given up before it was said', async () => {
+  test.each(['no agent-check', 'disable agent'] as const)(
+    'that will never poll (%s) is refused at once, by the clock that no timer moves',
+    async (way) => {
+      const on = await stage({
+        clock: new ManualClock(),
+        ...(way === 'no agent-check' ? { agent: '' } : {}),
+      });
+      if (way === 'disable agent') await on.haproxy.command('disable agent app/app1');
+      await expect(on.balancer.survey(never)).rejects.toMatchObject({
+        code: 'config',
+        target: expect.stringMatching(/^app\/app1 at unix:/),
+        next: expect.stringMatching(/agent-check agent-port PORT.*enable agent app\/app1/),
+      });
+      expect(await on.admin()).toBe('ready');
+    },
+  );
+
+  test('announces the former state again when the operation is given up before a poll', async () => {
     const on = await stage();
     const given = new AbortController();
     await on.polls(1);
@@ -222,7 +240,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
   });
 });
 
-test('A real HAProxy that only polls does what it is told, and keeps an operator\u2019s MAINT after it is back', async () => {
+test('A real HAProxy that only polls takes the states of the agent-check, and keeps an operator\u2019s MAINT after it is back', async () => {
   let polled = 0;
   const port = await freePort();
   const server = createAgentCheckServer(

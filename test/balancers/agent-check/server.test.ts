@@ -70,12 +70,12 @@ async function caller(port: number): Promise<Socket> {
 }
 
 describe('The agent-check responder', () => {
-  test('answers one line at once, without waiting for a word of the caller', async () => {
+  test('answers one line at once, without waiting for anything from the caller', async () => {
     expect(await poll(await listening())).toBe('up\n');
     expect(await poll(await listening({ healthy: false }))).toBe('\n');
   });
 
-  test('gives no admin word to who is in no subscription, and does not mind what he sends', async () => {
+  test('gives no admin state to a caller of no subscription, and ignores what that caller sends', async () => {
     const port = await listening({ subscriptions: [{ ...subscription('drain'), covers: () => false }] });
     expect(await poll(port, 'GET / HTTP/1.0\r\n\r\n')).toBe('up\n');
   });
@@ -103,7 +103,7 @@ describe('The agent-check responder', () => {
     expect(String((await once(unended, 'data'))[0])).toBe('up maint\n');
   });
 
-  test('waits only briefly for an agent-send that does not come, and then says no admin word', async () => {
+  test('waits only briefly for an agent-send that does not come, and then gives no admin state', async () => {
     const port = await listening({ subscriptions: [subscription('drain', 'lb4')] });
     const silent = await caller(port);
     const answer = once(silent, 'data');
@@ -118,14 +118,14 @@ describe('The agent-check responder', () => {
     expect(await poll(port, 'lb9\n')).toBe('up drain\n');
   });
 
-  test('says no admin word where two subscriptions claim the same caller and differ', async () => {
+  test('gives no admin state where two subscriptions claim the same caller and differ', async () => {
     const [one, two] = [subscription('drain'), subscription(null)];
     expect(await poll(await listening({ subscriptions: [one, two] }))).toBe('up\n');
     expect(one.told).toEqual([{ address: '127.0.0.1', said: null }]);
     expect(await poll(await listening({ subscriptions: [one, subscription('drain')] }))).toBe('up drain\n');
   });
 
-  test('reports the percent that it has said, and none where two claim the caller and differ', async () => {
+  test('reports the percent that it has sent, and none where two claim the caller and differ', async () => {
     const told: unknown[] = [];
     const weighing = (percent: number | null): Subscription => ({
       ...subscription(null),
@@ -195,7 +195,7 @@ describe('The agent-check responder', () => {
     expect(await poll(port).catch(() => '')).toBe('');
   });
 
-  test('says who it is and what to do when its port is taken', async () => {
+  test('names itself and what to do when its port is taken', async () => {
     const port = await listening();
     const own = new ManualClock();
     const second = createAgentCheckServer(

@@ -53,7 +53,7 @@ describe('Looks that polls share', () => {
     expect(looks).toBe(5);
   });
 
-  test('go on after one that failed, and only who shared it hears of it', async () => {
+  test('go on after one that failed, and only the callers that shared it get its error', async () => {
     const { clock, ends, ask, begun } = scene();
     const failed = expect(ask()).rejects.toThrow('gone');
     await begun(1);

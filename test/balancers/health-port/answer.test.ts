@@ -21,6 +21,6 @@ test.each([
   ['serving', 'down', 'ready', 'down'],
   ['draining', 'down', 'drain', 'up'],
   ['recovering', 'up', 'ready', null],
-] as const)('%s, %s, in %s: monitors hear %s', (phase, health, admin, standing) => {
+] as const)('%s, %s, in %s: monitors get %s', (phase, health, admin, standing) => {
   expect(defaultAnswer(node(phase, health, admin))).toBe(standing);
 });

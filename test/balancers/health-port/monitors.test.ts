@@ -192,7 +192,7 @@ describe('A monitor that knows only healthy and not', () => {
     expect(await node.tells('drain', monitor)).toEqual(['up', 'down']);
   });
 
-  test('and is not in `from` is told UP until the node is fenced, whatever the others are told', async () => {
+  test('and is not in `from` gets UP until the node is fenced, whatever the others get', async () => {
     const node = await startNode(HEALTH_ANSWERS);
     const stranger = twoStateMonitor(node.port, { ...NGINX, from: '127.0.0.2' });
     const bigIp = f5Monitor(node.port, BIG_IP);

@@ -16,7 +16,7 @@ import {
 } from '../../support/health-poller.ts';
 
 describe('a balancer that asks our health port', () => {
-  test('shows the connections that all its pollers have told just now, and unknown as soon as one has not', async () => {
+  test('shows the connections that each of its pollers has sent just now, and unknown as soon as one sends none', async () => {
     const seen = async () => (await balancer.look(never)).servers[0];
     await told('127.0.0.1', 'UP');
     await told('127.0.0.2', 'UP');
@@ -30,7 +30,7 @@ describe('a balancer that asks our health port', () => {
     expect(await seen()).toMatchObject({ connections: null, queued: null });
   });
 
-  test('is fenced once each monitor was told DOWN as often as it takes to believe it, and back the same way', async () => {
+  test('is fenced once each monitor got DOWN as often as it takes to believe it, and comes back the same way', async () => {
     await server.close();
     await begin({ fall: 4, rise: 3 });
     await surveyed();

@@ -14,13 +14,13 @@ import {
 } from '../../support/health-poller.ts';
 
 describe('a balancer that asks our health port', () => {
-  test('is told UP and DOWN as the probe says, while nothing is wanted of it', async () => {
+  test('gets UP and DOWN by the probe, while no state is wanted of it', async () => {
     expect(await told()).toBe('UP');
     setNode({ ...node, phase: 'unhealthy', health: 'down' });
     expect(await askHttp(port)).toMatchObject({ status: 503, body: 'DOWN' });
   });
 
-  test('counts nothing and shows what it was told', async () => {
+  test('counts nothing and shows the last answer that it got', async () => {
     expect(balancer).toMatchObject({ name: NAME, servers: [NAME], counts: false });
     const look = await balancer.look(never);
     expect(look).toMatchObject({
@@ -44,13 +44,13 @@ describe('a balancer that asks our health port', () => {
     expect(await told()).toBe('UP');
   });
 
-  test('is never told DOWN while it drains, however the probe finds the application', async () => {
+  test('never gets DOWN while it drains, however the probe finds the application', async () => {
     await surveyed();
     setNode({ ...node, phase: 'draining', health: 'down' });
     expect(await setWhilePolled('drain', 2)).toEqual(['DRAIN', 'DRAIN']);
   });
 
-  test('that asks for the first time during a drain is told UP once, and is waited for after that', async () => {
+  test('that asks for the first time during a drain gets UP once, and the drain waits for it after that', async () => {
     await surveyed();
     setNode({ ...node, phase: 'draining' });
     const done = balancer.set(NAME, 'drain', ['ready'], never);
@@ -64,7 +64,7 @@ describe('a balancer that asks our health port', () => {
     await done;
   });
 
-  test('that was told DOWN hears UP before the next DRAIN', async () => {
+  test('that got DOWN gets UP before the next DRAIN', async () => {
     await surveyed();
     setNode({ ...node, phase: 'draining' });
     await setWhilePolled('drain', 2);
@@ -86,7 +86,7 @@ describe('a balancer that asks our health port', () => {
     await done;
   });
 
-  test('and keeps the server DOWN whatever it hears is told DRAIN in the end, so that the drain goes on', async () => {
+  test('and keeps the server DOWN after every answer gets DRAIN in the end, so that the drain goes on', async () => {
     await surveyed();
     const done = balancer.set(NAME, 'drain', ['ready'], never);
     const answers: string[] = [];
@@ -96,7 +96,7 @@ describe('a balancer that asks our health port', () => {
     await done;
   });
 
-  test('goes on being told DRAIN by a sidecar that begins in the middle of it', async () => {
+  test('goes on getting DRAIN from a sidecar that begins in the middle of it', async () => {
     setNode({ ...node, phase: 'draining' });
     expect(await setWhilePolled('drain', 2)).toEqual(['DRAIN', 'DRAIN']);
     // From here on it is known what they heard: after a DOWN an UP comes first again.
@@ -104,7 +104,7 @@ describe('a balancer that asks our health port', () => {
     expect(await setWhilePolled('drain', 3)).toEqual(['UP', 'DRAIN', 'DRAIN']);
   });
 
-  test('is told nothing, rather than a wrong word, before a sidecar that begins knows what was wanted', async () => {
+  test('gets no answer, rather than a wrong one, before a sidecar that begins knows what was wanted', async () => {
     for (const phase of ['starting', 'recovering', 'draining', 'stopped'] as const) {
       setNode({ ...node, phase });
       const answer = told().catch(() => 'hung up');
@@ -139,7 +139,7 @@ describe('a balancer that asks our health port', () => {
     expect((await balancer.look(never)).servers).toHaveLength(1);
   });
 
-  test('that no poller hears of is an error that says what to look at', async () => {
+  test('that no poller gets is an error that names what to look at', async () => {
     const refused = refusalOf(() => balancer.survey(never));
     clock.advance(30_000);
     expect(await refused).toMatchObject({
@@ -150,7 +150,7 @@ describe('a balancer that asks our health port', () => {
     });
   });
 
-  test('cannot be told to close connections', async () => {
+  test('refuses to close connections', async () => {
     expect(await refusalOf(() => balancer.closeSessions(NAME, Infinity, never))).toMatchObject({
       code: 'not-permitted',
     });

@@ -96,12 +96,12 @@ describe('usable others', () => {
     expect((await capacityOf(two))?.map(({ usableOthers }) => usableOthers)).toEqual([4, 4, 300]);
   });
 
-  test.each(['operator', 'user'])('are told by a socket of level %s', async (level) => {
+  test.each(['operator', 'user'])('are counted through a socket of level %s', async (level) => {
     const address = level === 'user' ? userSocket : haproxy.operatorSocket;
     expect((await capacityOf(driver(['app/app1'], address)))?.[0]?.usableOthers).toBe(5);
   });
 
-  test('are not told where nothing asks, and never of a server that is not there', async () => {
+  test('are not counted where no capacity is asked for, and never of a server that is not there', async () => {
     expect(await driver(['app/app1']).look(never)).not.toHaveProperty('capacity');
     expect(await capacityOf(driver(['app/gone']))).toEqual([]);
   });
@@ -189,7 +189,7 @@ describe('the siblings', () => {
     });
   });
 
-  test('in a DRAIN under a MAINT that another server brings: both are told', async () => {
+  test('in a DRAIN under a MAINT that another server brings: both are shown', async () => {
     await haproxy.command('set server app/follows state drain');
     await haproxy.command('set server app/app1 state maint');
     expect(await named('app/follows')).toMatchObject({ admin: 'maint', forced: 'drain', couldServe: false });
@@ -209,7 +209,7 @@ describe('the siblings', () => {
     expect(await siblings('large/app1', 'app/app1')).toHaveLength(308);
   });
 
-  test('cannot be told where another worker answers', async () => {
+  test('are unknown where another worker answers', async () => {
     let pid = 100;
     fake = await startFake((line, socket) => {
       void (async () => {

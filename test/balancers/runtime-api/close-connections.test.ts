@@ -29,8 +29,8 @@ const aged = (): Promise<true> =>
     return oldest.every(({ ageSeconds }) => ageSeconds >= 2);
   });
 
-describe('who is at a server', () => {
-  test('is told by kind, with the oldest, over all workers, and without a word about the client', async () => {
+describe('The connections at a server', () => {
+  test('are listed by kind, with the oldest, over all workers, and without anything about the client', async () => {
     const file = await download(port, `${COOKIE}; SID=secret`);
     await openWebsocket(port, COOKIE);
     const first = await haproxy.workerPid();
@@ -60,7 +60,7 @@ describe('who is at a server', () => {
     expect(then).toMatchObject({ requests: 0, tunnels: 13 });
   });
 
-  test('is a tunnel in mode tcp, and queued while there is no room', async () => {
+  test('are tunnels in mode tcp, and queued while there is no room', async () => {
     await openTcp(tcpPort);
     await until('the line is through', async () => (await balancer.holders('wire/w1', never)).tunnels === 1);
     for (let count = 0; count < 20; count += 1) await openWebsocket(port, COOKIE);
@@ -77,7 +77,7 @@ describe('who is at a server', () => {
     if (queued > 0) await expect(late).rejects.toThrow();
   });
 
-  test('is not told while an old worker cannot be asked', async () => {
+  test('are not listed while an old worker cannot be asked', async () => {
     await openWebsocket(port, COOKIE);
     await reload();
     process.kill(haproxy.pid, 'SIGSTOP');
@@ -89,7 +89,7 @@ describe('who is at a server', () => {
     }
   });
 
-  test('is told to operators only', async () => {
+  test('are listed through an operator’s socket only', async () => {
     const { operatorSocket: address } = haproxy;
     const options = { address, servers: [SERVER], timeoutMs: 5_000, readOnly: true };
     const reader = createRuntimeBalancer(options, { clock: realClock });
@@ -136,7 +136,7 @@ describe('closing by number', () => {
     await lookUntil('no user is left', (seen) => connections(seen)[0] === 0);
   });
 
-  test('ends what it can while the master is silent, and says that it does not know who is left', async () => {
+  test('ends what it can while the master is silent, and reports that the number left is unknown', async () => {
     const old = await openWebsocket(port, COOKIE);
     await reload();
     const young = await openWebsocket(port, COOKIE);

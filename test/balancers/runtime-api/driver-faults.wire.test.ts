@@ -116,7 +116,7 @@ describe('an answer that is not certain', () => {
     expect(refusal).toMatchObject({ code: 'not-permitted', message: expect.stringContaining('2.2.34') });
   });
 
-  test('is an unknown stickiness where a table cannot be told', async () => {
+  test('is an unknown stickiness where a table cannot be read', async () => {
     const fake = keepFake(
       await between((answer, line) =>
         line.includes('data.server_id') ? 'Filter entry #1: what?\n\n' : answer,

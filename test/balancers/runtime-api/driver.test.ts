@@ -71,7 +71,7 @@ describe('what a look tells', () => {
     }
   });
 
-  test('is inherited under our own word, and is what ready leaves', async () => {
+  test('is inherited under a state of ours, and is what ready leaves', async () => {
     const running = await site(
       'backend checked\n  server c1 127.0.0.1:1 check inter 1h\nbackend app\n  server app1 127.0.0.1:1 track checked/c1\n',
     );
@@ -83,7 +83,7 @@ describe('what a look tells', () => {
     expect(after).toMatchObject({ admin: 'drain', origin: 'inherited' });
   });
 
-  test('is told with what lies over it, and is ours to set under a MAINT of a tracked server', async () => {
+  test('shows what lies over our state, and we may set the state under a MAINT of a tracked server', async () => {
     const running = await site(
       'backend checked\n  server c1 127.0.0.1:1 check inter 1h\nbackend app\n  server app1 127.0.0.1:1 track checked/c1\n',
     );
@@ -100,7 +100,7 @@ describe('what a look tells', () => {
     expect(await viewOf(balancer)).toMatchObject({ admin: 'maint', origin: 'forced' });
   });
 
-  test('is drain by force, where an operator took the weight away, and no word of ours gives it back', async () => {
+  test('is drain by force, where an operator took the weight away, and no state that we set gives it back', async () => {
     const running = await site('backend app\n  server app1 127.0.0.1:1 weight 10\n');
     const balancer = driver(running, 'app/app1');
     await running.command('set weight app/app1 0');

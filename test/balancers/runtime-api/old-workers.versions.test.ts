@@ -146,7 +146,7 @@ test('a master is asked once where the worker is alone, until another one answer
 });
 
 describe('a master of 2.8 and later that has no such worker', () => {
-  test('is done with at its word: it leaves the connection open, and that costs no time-out', async () => {
+  test('ends with its answer: the master leaves the connection open, and that costs no time-out', async () => {
     let asked = 0;
     const master = await startFake((line, socket) => {
       if (!line.startsWith('show proc')) return void socket.write(`${NO_WORKER}\n`);

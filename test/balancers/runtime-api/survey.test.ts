@@ -135,7 +135,7 @@ backend app
     expect(await factOf(driver(running, 'others/app9'))).toMatchObject({ sticky: null });
   });
 
-  test('finds who tracks ours, through others too, and who has its address in whatever way it is written', async () => {
+  test('finds the servers that track ours, through others too, and those with its address in whatever way it is written', async () => {
     const running = await site(
       'backend app\n  server app1 127.0.0.1:81 check inter 1h\n  server app2 127.0.0.1:82\n' +
         '  server mirror 127.0.0.1:83 track app/app1\n' +
@@ -167,7 +167,7 @@ backend app
     expect((await driver(running, 'ws/b').survey(never)).relatives).toEqual([]);
   });
 
-  test('refuses a socket of level operator, whose words HAProxy would refuse later', async () => {
+  test('refuses a socket of level operator, whose commands HAProxy would refuse later', async () => {
     const running = await site('backend app\n  cookie SRV insert\n  server app1 127.0.0.1:1 cookie c1\n');
     const limited = driver({ socket: running.operatorSocket }, 'app/app1');
     const refusal = await refusalOf(() => limited.survey(never));

@@ -88,7 +88,7 @@ describe('What a terminal gets while a command waits', () => {
     return text;
   };
 
-  test('is in colour, and with NO_COLOR the same words are not', async () => {
+  test('is in colour, and with NO_COLOR the same text is not', async () => {
     const coloured = await shown({});
     const colourless = await shown({ NO_COLOR: '1' });
     expect(coloured).toContain('\u001b[1m');

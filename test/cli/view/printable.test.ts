@@ -55,7 +55,7 @@ async function written(
     version: () => '1.2.3',
     run: () => Promise.reject(new Error('no')),
     direct: () => Promise.reject(new Error('no')),
-    loadStandIn: () => Promise.reject(new Error('no')),
+    loadSubstitute: () => Promise.reject(new Error('no')),
     doctor: () => Promise.reject(new Error('no')),
   });
   return text;

@@ -20,7 +20,7 @@ function sourceLine(every: number): string | undefined {
   return text.split('\n').find((line) => line.startsWith('http '));
 }
 
-describe('How a server stands is told by a word and by a colour of its own:', () => {
+describe('The state of a server has a text and a colour of its own:', () => {
   const [ready, drain, maint] = (['ready', 'drain', 'maint'] as const).map((admin) => ({ admin }));
   const held = { admin: 'drain', owner: 'operator' } as const;
   const marked = (style: string, text: string): string => `<${style}>${text}</>`;

@@ -68,7 +68,7 @@ describe('the entries of a server', () => {
     ['a line that is no entry', `${INFO}${HEADER}SECRET\n\n`],
     ['an answer too many', `${INFO}${HEADER}${entry('SECRET', 1)}\n${entry('SECRET', 1)}\n`],
     ['no worker', `\n${HEADER}\n`],
-  ])('are unknown after %s, and no caller is told a key', async (_what, answer) => {
+  ])('are unknown after %s, and no error shows a key', async (_what, answer) => {
     const { code, message } = await refusalTo(answer);
     expect(code).toBe('balancer-unreachable');
     expect(message).not.toContain('SECRET');
@@ -97,7 +97,7 @@ describe('the entries of a server', () => {
     for (let size = 1; size <= answer.length; size += 1) expect(await read(answer, {}, size)).toEqual(whole);
   });
 
-  describe('are told', () => {
+  describe('are recognised', () => {
     const line = (data: string, key = 'k', exp = 9): string => `0x55: key=${key} use=0 exp=${exp} ${data}\n`;
     const counted = async (lines: string, ours: Partial<EntryFilter> = {}): Promise<number> =>
       (await read(`${INFO}${HEADER}${lines}\n`, ours)).count;
@@ -247,7 +247,7 @@ describe('a table handed on by peers', () => {
     [section('us', '0x1103', 'app'), '3.2.1', false],
     [section('us', '0x1000003', 'app'), '3.2.1', true],
     ['\n', '2.6.12', false],
-  ])('is told by the flags of its section: %#', (text, version, expected) => {
+  ])('is recognised by the flags of its section: %#', (text, version, expected) => {
     expect(taught(text, version)).toBe(expected);
   });
 

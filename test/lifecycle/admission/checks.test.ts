@@ -89,7 +89,15 @@ describe('A server that an operator holds', () => {
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'maint', by: 'operator' });
   });
 
-  test('in the middle is left as he wants it, and the operation goes on counting', () => {
+  test('in MAINT is no server that a dry run would set', () => {
+    const it = scene({ keep: 0 }, ({ balancers }) => balancers[0]?.set('app/app1', 'maint', 'operator'));
+    const plan = (terms = {}): string =>
+      it.ended(it.ask('drain', { dryRun: true, ...terms })).plan?.[0] ?? '';
+    expect(plan()).toBe('leave app/app1 at lb1 in MAINT and count it');
+    expect(plan({ force: true, reason: 'mine' })).toBe('set app/app1 at lb1 to DRAIN');
+  });
+
+  test('in the middle is left as the operator wants it, and the operation goes on counting', () => {
     const it = scene();
     it.site.visit();
     const id = it.ask('drain');

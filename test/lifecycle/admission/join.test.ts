@@ -16,7 +16,7 @@ describe('A fenced drain that joins one without a fence', () => {
     expect(it.admin()).toBe('maint');
   });
 
-  test.each(['settling', 'drained'] as const)('is never told done in mere DRAIN, in %s either', (phase) => {
+  test.each(['settling', 'drained'] as const)('is never done in mere DRAIN, in %s either', (phase) => {
     const it = scene();
     it.ask('drain', { fence: false });
     it.reach(phase);
@@ -35,7 +35,7 @@ describe('A fenced drain that joins one without a fence', () => {
   });
 });
 
-describe('What a caller asks for beyond the operation that he joins', () => {
+describe('What a caller asks for beyond the operation that it joins', () => {
   test.each([
     ['hold', 'draining', 'deadline'],
     ['force', 'drained', 'done'],

@@ -11,7 +11,7 @@ function cancel({ sidecar }: Scene, id: string): void {
 }
 
 describe('The ticket of a caller who joined', () => {
-  test('cancels him alone, the id of the operation all of them', () => {
+  test('cancels that caller’s part alone, the id of the operation all of them', () => {
     const it = during('restart');
     const [drain, restart] = [join(it, 'drain'), join(it, 'restart', { timeoutMs: 5 * MINUTE })];
     cancel(it, drain);
@@ -28,7 +28,7 @@ describe('The ticket of a caller who joined', () => {
     expect(it.result(it.running)?.joined).toMatchObject([{ id: drain }, { id: restart }]);
   });
 
-  test('outlives a crash, also to cancel him', () => {
+  test('outlives a crash, also for a cancel', () => {
     const it = during('stop');
     const [one, other] = [join(it, 'stop'), join(it, 'stop')];
     it.crash();
@@ -40,18 +40,18 @@ describe('The ticket of a caller who joined', () => {
     expect(it.result(it.running)?.code).toBe('done');
   });
 
-  test('withdraws him while the stop is under way, when the operation can no longer be cancelled', () => {
+  test('withdraws that caller while the stop is under way, when the operation can no longer be cancelled', () => {
     const it = scene();
     const running = it.ask('stop');
     it.reach('stopping');
     const id = it.ask('stop');
-    it.until('he has joined', () => (it.sidecar.state.op?.joined.length ?? 0) > 0);
+    it.until('the caller has joined', () => (it.sidecar.state.op?.joined.length ?? 0) > 0);
     cancel(it, id);
     expect(it.result(id)?.code).toBe('cancelled');
     expect(it.ended(running)).toMatchObject({ code: 'done', phase: 'stopped' });
   });
 
-  test('is shared with the last one of his kind where there are too many', () => {
+  test('is shared with the last one of its kind where there are too many', () => {
     const it = during('drain');
     const ids = Array.from({ length: 2 * MOST_TICKETS }, () => it.ask('drain', { by: 'loop' }));
     it.time.advance(10 * SECOND);
@@ -67,7 +67,7 @@ describe('The ticket of a caller who joined', () => {
     expect(it.sidecar.results.at(-1)?.id).toBe(it.running);
   });
 
-  test('is forgotten in time: who joins and leaves again and again fills no record', () => {
+  test('is forgotten in time: a caller who joins and leaves again and again fills no record', () => {
     const it = during('drain');
     for (let count = 0; count < 2 * MOST_TICKETS; count += 1) cancel(it, join(it, 'drain'));
     expect(it.sidecar.state.op?.tickets).toHaveLength(1);

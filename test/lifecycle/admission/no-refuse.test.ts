@@ -255,7 +255,7 @@ describe('A request that cannot be refused', () => {
 });
 
 describe('A stop that comes while an operator takes the node out of a MAINT from outside', () => {
-  test('leaves a server open on which READY has just been set: MAINT would throw out who came in', () => {
+  test('leaves a server open on which READY has just been set: MAINT would cut the users who came in', () => {
     const it = scene();
     it.lb.set('app/app1', 'maint', 'operator');
     it.time.advance(3_000);

@@ -12,16 +12,19 @@ function sets(it: Scene, admin: 'drain' | 'maint'): void {
 const isProposed = (it: Scene) => (): boolean => it.sidecar.state.pending?.kind === 'install';
 
 describe('An operator who comes between the survey and the record', () => {
-  test.each(['drain', 'stop'] as const)('with DRAIN: %s is refused, and his DRAIN stays', (kind) => {
-    const it = scene();
-    const id = it.ask(kind);
-    it.until('the proposal', isProposed(it));
-    sets(it, 'drain');
-    expect(it.ended(id)).toMatchObject({ code: 'held', phase: 'serving' });
-    it.time.advance(5_000);
-    expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
-    expect(it.effects.some(({ type }) => type === 'set-server')).toBe(false);
-  });
+  test.each(['drain', 'stop'] as const)(
+    'with DRAIN: %s is refused, and the operator’s DRAIN stays',
+    (kind) => {
+      const it = scene();
+      const id = it.ask(kind);
+      it.until('the proposal', isProposed(it));
+      sets(it, 'drain');
+      expect(it.ended(id)).toMatchObject({ code: 'held', phase: 'serving' });
+      it.time.advance(5_000);
+      expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
+      expect(it.effects.some(({ type }) => type === 'set-server')).toBe(false);
+    },
+  );
 
   test('with weight 0, which is a drain too: stop is refused', () => {
     const it = scene();
@@ -34,7 +37,7 @@ describe('An operator who comes between the survey and the record', () => {
     expect(it.result(id)?.message).toContain('weight 0');
   });
 
-  test('with MAINT: the drain goes on around it, and what is put back is his MAINT', () => {
+  test('with MAINT: the drain goes on around it, and what is put back is the operator’s MAINT', () => {
     const it = scene();
     const id = it.ask('drain');
     it.until('the proposal', isProposed(it));
@@ -55,7 +58,7 @@ describe('An operator who comes between the survey and the record', () => {
   });
 });
 
-describe('A state that is said while the next request goes to disk', () => {
+describe('A state that is written while the next request goes to disk', () => {
   const TWO = {
     unreachable: 'ignore' as const,
     balancers: ['lb1', 'lb2'].map((name) => ({

@@ -62,7 +62,7 @@ describe('A source that cannot be read', () => {
     ['--force', { force: true, reason: 'we know' }],
     ['--no-refuse', { noRefuse: true }],
     ['a shutdown', { isShutdown: true }],
-  ] as const)('holds up no %s, and is told as a warning', (_who, terms) => {
+  ] as const)('refuses no %s, and is a warning in its result', (_who, terms) => {
     const it = broken();
     it.time.advance(11_000);
     const began = it.time.now;

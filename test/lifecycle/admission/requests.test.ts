@@ -145,13 +145,16 @@ describe('What is so already', () => {
     ['stop', 'drain', ['finish']],
     // Something else may have started what was stopped: it is looked for once.
     ['stop', 'stop', ['look-for-life', 'finish']],
-  ] as const)('is answered without a word to a balancer or the disk: after %s, %s', (first, second, does) => {
-    const it = scene();
-    it.ended(it.ask(first));
-    const before = it.effects.length;
-    expect(it.ended(it.ask(second))).toMatchObject({ ok: true, code: 'done' });
-    expect(it.effects.slice(before).map(({ type }) => type)).toEqual(does);
-  });
+  ] as const)(
+    'is answered without a write to a balancer or the disk: after %s, %s',
+    (first, second, does) => {
+      const it = scene();
+      it.ended(it.ask(first));
+      const before = it.effects.length;
+      expect(it.ended(it.ask(second))).toMatchObject({ ok: true, code: 'done' });
+      expect(it.effects.slice(before).map(({ type }) => type)).toEqual(does);
+    },
+  );
 
   test('is not so any more when something else has started a stopped application without a probe that tells', () => {
     const it = scene({ hasProbe: false, onSignOut: 'ignore' });
@@ -170,7 +173,7 @@ describe('What is so already', () => {
     expect(it.site.app.alive).toBe(false);
   });
 
-  test('ready on a node that serves is done without a word', () => {
+  test('ready on a node that serves is done without a write', () => {
     const it = scene();
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
     expect(it.effects.some(({ type }) => type === 'set-server')).toBe(false);

@@ -78,7 +78,7 @@ describe('Another server of this application', () => {
     expect(it.ended(it.ask('stop', { ignoreServers: ['ws/app1'] })).code).toBe('done');
   });
 
-  test('that comes with a reload is told once in the result', () => {
+  test('that comes with a reload is in the result once', () => {
     const it = scene();
     it.site.visit();
     const id = it.ask('drain');

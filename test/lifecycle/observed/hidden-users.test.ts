@@ -75,7 +75,7 @@ describe('A reload before the sidecar began, whose old workers cannot be seen', 
     expect(it.ended(it.ask('stop', { timeoutMs: MINUTE }))).toMatchObject({ code: 'done', phase: 'stopped' });
   });
 
-  test('is told as long as the kernel does not say that no user is there', () => {
+  test('is reported as long as the kernel does not show that no user is there', () => {
     const it = young(10 * MINUTE, { sources: ['tcp 8080'], kernelSource: 'tcp 8080' });
     const doubt = (): unknown => doubtAt(it.policy, it.sidecar.state, 'lb1');
     expect(doubt()).toBeNull();
@@ -141,7 +141,7 @@ describe('An old worker that is seen alive and not counted', () => {
 });
 
 describe('Another worker of the same pid', () => {
-  test('is a reload: our own word that a state file brings back is not taken for an operator’s', () => {
+  test('is a reload: a state of ours that a state file brings back is not taken for an operator’s', () => {
     const it = scene();
     it.ended(it.ask('drain'));
     it.time.advance(5_000);
@@ -156,7 +156,7 @@ describe('Another worker of the same pid', () => {
     expect(it.admin()).toBe('ready');
   });
 
-  test('that answers a write with an older word of ours from a state file, before any look, is a reload', () => {
+  test('that answers a write with an older state of ours from a state file, before any look, is a reload', () => {
     const it = scene();
     it.ended(it.ask('drain'));
     it.time.advance(5_000);
@@ -205,7 +205,7 @@ describe('Another worker of the same pid', () => {
     expect(it.sidecar.state.phase).toBe('drained');
   });
 
-  test('is told by its birth; a record without one knows the pid alone', () => {
+  test('is recognised by its birth; a record without one knows the pid alone', () => {
     const worker = { pid: 7, bornAt: 100_000 };
     const recorded = { ...worker, isRecorded: true } as const;
     expect(sameWorker(recorded, { pid: 7, bornAt: 102_500 })).toBe(true);

@@ -5,7 +5,7 @@ import { NEW_SLOT } from '../../../agent/lifecycle/model/slot.ts';
 import { blockedBy, slotWaitText } from '../../../agent/lifecycle/observed/pool-text.ts';
 import { claimOf } from '../../support/claim.ts';
 
-test('The words of a claim that waits name those before it alone, and no more than five', () => {
+test('The text of a claim that waits names those before it alone, and no more than five', () => {
   const claims = Array.from({ length: 12 }, (_none, index) => claimOf('app', `app${index}`));
   const [held, ...queue] = claims as [Claim, ...Claim[]];
   const holder = { claim: held, state: 'out', failure: null, since: 0, alive: true, revision: '1' } as const;

@@ -3,7 +3,7 @@ import type { Operation } from '../../../agent/lifecycle/model/operation.ts';
 import { initial, type State } from '../../../agent/lifecycle/model/state.ts';
 import { NO_SERVER } from '../../../agent/lifecycle/model/server-state.ts';
 import { surveyReloaded } from '../../../agent/lifecycle/observed/surroundings.ts';
-import type { Draft } from '../../../agent/lifecycle/draft.ts';
+import type { Draft } from '../../../agent/lifecycle/step-draft.ts';
 import { POLICY } from '../../support/world/scene.ts';
 
 /** A drain at a HAProxy that was reloaded; our last write was answered at 10, and a poll that began at `startedAt` was too. */

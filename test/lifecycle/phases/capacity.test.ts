@@ -32,7 +32,7 @@ describe('Once DRAIN is read back', () => {
     expect(result.seconds).toBeLessThan(1);
   });
 
-  test('of two that said it at once the higher gives back at once', () => {
+  test('of two that set it at once the higher gives back at once', () => {
     const it = scene();
     onceSaid(it, 'drain', inDrain('app0'));
     const result = it.ended(it.ask('drain'));
@@ -148,7 +148,7 @@ describe('While users are waited for', () => {
     );
   });
 
-  test('it says DRAIN again once enough are usable for five seconds, and is done', () => {
+  test('it sets DRAIN again once enough are usable for five seconds, and is done', () => {
     const it = waiting();
     stand(it, down('app2'));
     it.time.advance(2_000);

@@ -36,7 +36,7 @@ describe('The deadline ladder', () => {
 });
 
 describe('The gate', () => {
-  test('is shut before the last look and open again before ready is said', () => {
+  test('is shut before the last look and open again before READY is set', () => {
     const it = scene({ hasGate: true });
     const before = it.effects.length;
     expect(it.ended(it.ask('restart'))).toMatchObject({ code: 'done' });
@@ -68,7 +68,7 @@ describe('The gate', () => {
     expect(it.effects.slice(before).filter(({ type }) => type === 'set-gate')).not.toEqual([]);
   });
 
-  test('an answer that is about the process before says nothing', () => {
+  test('an answer that is about the process before changes nothing', () => {
     const it = scene({ hasGate: true });
     it.ask('drain');
     it.until('the gate is asked', () => it.sidecar.state.gate.asked === 'on');

@@ -39,7 +39,7 @@ describe('A drain', () => {
     expect(it.ended(id)).toMatchObject({ code: 'done', sessions: { start: 1, last: 0 } });
   });
 
-  test('says no MAINT where a look has seen a user since zero, while the intent went to disk', () => {
+  test('sets no MAINT where a look has seen a user since zero, while the intent went to disk', () => {
     const it = scene();
     const id = it.ask('drain');
     it.until('the intent to fence is on its way', () => it.sidecar.state.phase === 'fencing');
@@ -191,7 +191,7 @@ describe('A deadline of thirty minutes', () => {
     expect(warnings).toContain('connections of app/app1 could not be closed');
   });
 
-  test('closes one after the other, also where the list of who is there takes longer than a beat', () => {
+  test('closes one after the other, also where the list of connections takes longer than a beat', () => {
     const it = scene();
     it.lb.server('app/app1').serving = 3;
     it.lb.listMs = 3_000;

@@ -131,7 +131,7 @@ describe('A DRAIN from outside that is followed', () => {
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
   });
 
-  test('outlives a crash at the stop: zero comes once more, and nothing is said there', () => {
+  test('outlives a crash at the stop: zero comes once more, and nothing is written there', () => {
     const it = drained({}, false);
     const id = it.ask('stop');
     it.reach('stopping');

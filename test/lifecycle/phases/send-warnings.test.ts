@@ -3,7 +3,7 @@ import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
 import { recordOf } from '../../../agent/lifecycle/model/write-record.ts';
 import { restore } from '../../../agent/lifecycle/recovery/restore.ts';
 import { initial, type State } from '../../../agent/lifecycle/model/state.ts';
-import { type Draft, warn } from '../../../agent/lifecycle/draft.ts';
+import { type Draft, warn } from '../../../agent/lifecycle/step-draft.ts';
 import { MOST_WARNINGS, textsOf } from '../../../agent/lifecycle/model/warnings.ts';
 import { POLICY, scene } from '../../support/world/scene.ts';
 

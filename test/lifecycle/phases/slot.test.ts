@@ -16,7 +16,7 @@ describe('A node of a pool', () => {
     it.ask('ready');
     it.until('the end of it', () => holders(it).length === 0);
     expect([it.admin(), it.sidecar.state.phase, it.sidecar.state.outing]).toEqual(['ready', 'serving', null]);
-    it.until('it is told', () => it.sidecar.state.slot === null);
+    it.until('no claim is left', () => it.sidecar.state.slot === null);
   });
 
   test('takes none while the disk fails: a shutdown goes on without, and a next life knows of no slot to give back', () => {

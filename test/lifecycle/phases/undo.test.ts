@@ -25,7 +25,7 @@ function warm({ site, sidecar, time, lb }: Scene): void {
 }
 
 describe('`ready` during a drain whose application was restarted from outside', () => {
-  test('says READY once the application is healthy, and the drain is told that it was cancelled', () => {
+  test('sets READY once the application is healthy, and the result of the drain is `cancelled`', () => {
     const it = restarted();
     const ready = it.ask('ready');
     it.time.advance(MINUTE);

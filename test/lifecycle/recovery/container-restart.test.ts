@@ -135,7 +135,7 @@ describe('After kill -9', () => {
     expect(it.sidecar.state.app.proof).toEqual(it.site.proof());
   });
 
-  test('one that was started afresh during a return is seen healthy before it is told READY', () => {
+  test('one that was started afresh during a return is seen healthy before HAProxy gets READY', () => {
     const it = scene({ supervises: true, hasProbe: true });
     it.ask('restart');
     it.reach('returning');

@@ -202,7 +202,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['drain', 'drain']);
   });
 
-  test('and that an operator holds is left to him', () => {
+  test('and that an operator holds is left to the operator', () => {
     const it = between(ONE, TWO);
     it.ended(it.ask('drain'));
     it.site.balancer('lb2').set('app/app1', 'maint', 'operator');

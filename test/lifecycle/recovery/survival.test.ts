@@ -42,7 +42,7 @@ describe('After kill -9', () => {
   });
 
   test.each(['fencing', 'drained'] as const)(
-    'while %s, and a reload before the next start: a user who came in keeps his session until he leaves',
+    'while %s, and a reload before the next start: a user who came in keeps the session until the user leaves',
     (phase) => {
       const it = scene();
       const id = it.ask('stop');
@@ -85,7 +85,7 @@ describe('After kill -9', () => {
     expect(it.ended(id)).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
   });
 
-  test('what was said, since when and by which worker is on disk, and a reload in between is counted', () => {
+  test('what was applied, since when and by which worker is on disk, and a reload in between is counted', () => {
     const it = scene();
     it.ended(it.ask('drain'));
     it.time.advance(3_000);
@@ -208,7 +208,7 @@ describe('After kill -9', () => {
     },
   );
 
-  test('a stop that may never have been issued throws no user out who has come in by a reload', () => {
+  test('a stop that may never have been issued cuts no user who has come in by a reload', () => {
     const it = scene({ stopIsIdempotent: false });
     it.ask('stop');
     while (JSON.parse(it.disk.content ?? '{}').stopIssued !== true) it.time.advance(1);

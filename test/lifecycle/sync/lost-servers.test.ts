@@ -75,7 +75,7 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     expect(at(it, 'lb1', 'api/app1')).toBe('ready');
   });
 
-  test('at a balancer that is not configured any more it is told, and left: its address is not ours to use', () => {
+  test('at a balancer that is not configured any more it is an alarm, and left: its address is not ours to use', () => {
     const it = between(TWO, ONE);
     it.ended(it.ask('drain'));
     it.time.advance(100);
@@ -154,7 +154,7 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     it.reach('returning');
     const isBack = (one: Effect): boolean =>
       one.type === 'set-server' && one.server === 'api/app1' && one.admin === 'ready';
-    it.until('READY being said', () => it.effects.some(isBack));
+    it.until('READY being written', () => it.effects.some(isBack));
     const { epoch } = it.sidecar.state;
     it.sidecar.post({ type: 'set-server-failed', balancer: 'lb1', server: 'api/app1', epoch, error: 'cut' });
     expect(it.ended(id)).toMatchObject({ ok: true, phase: 'serving' });

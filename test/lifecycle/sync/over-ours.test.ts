@@ -53,7 +53,7 @@ describe.each([
     expect(shown(it)).toMatchObject({ admin: 'maint', owner: 'lastcall' });
   });
 
-  test('over our MAINT comes and goes without a word', () => {
+  test('over our MAINT comes and goes without a write', () => {
     const it = scene();
     expect(it.ended(it.ask('drain')).code).toBe('done');
     const before = adminsWritten(it);
@@ -66,7 +66,7 @@ describe.each([
     expect(adminsWritten(it)).toEqual(before);
   });
 
-  test('on the way back does not keep our word there: ready says what keeps it out, and later it is in', () => {
+  test('on the way back does not keep our state there: ready names what keeps it out, and later it is in', () => {
     const it = scene();
     expect(it.ended(it.ask('drain')).code).toBe('done');
     server(it).over = over;
@@ -95,7 +95,7 @@ describe.each([
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
   });
 
-  test('hides no operator’s hand: his MAINT under it stays', () => {
+  test('hides no operator’s hand: the operator’s MAINT under it stays', () => {
     const it = scene();
     it.site.visit();
     it.ask('drain');
@@ -114,7 +114,7 @@ describe.each([
   });
 });
 
-test('a word under a MAINT by DNS is read back by what is set, and is no failure', () => {
+test('a state under a MAINT by DNS is read back by what is set, and is no failure', () => {
   const it = scene();
   it.site.visit();
   it.ask('drain');

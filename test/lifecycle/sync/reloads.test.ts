@@ -76,7 +76,7 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.sidecar.state.phase).toBe('stopped');
   });
 
-  test('while stopped and without a sidecar, of an application that was started from outside: the first count is heard', () => {
+  test('while stopped and without a sidecar, of an application that was started from outside: the first count is taken', () => {
     const it = scene({ hasProbe: false, stopIsIdempotent: false });
     it.ended(it.ask('stop'));
     it.time.advance(3_000);
@@ -126,7 +126,7 @@ describe('A reload of HAProxy without a state file', () => {
     );
   });
 
-  test('is said in the result, with counters that began anew', () => {
+  test('is in the result, with counters that began anew', () => {
     const it = scene();
     it.site.visit();
     const id = it.ask('drain');

@@ -75,7 +75,7 @@ describe('A server that comes out of MAINT as DOWN (`init-state`, 3.1 and later)
     return warnings.filter((text) => text.includes('init-state'));
   };
 
-  test('is told, with what it does to its users and how to end it', () => {
+  test('is a warning, with what it does to its users and how to end it', () => {
     expect(slipIn(false)).toEqual([
       expect.stringMatching(
         /^lb1: app\/app1 went from MAINT to DRAIN and is DOWN first: .*`init-state down`/,
@@ -83,7 +83,7 @@ describe('A server that comes out of MAINT as DOWN (`init-state`, 3.1 and later)
     ]);
   });
 
-  test('is told also where a user was counted before MAINT was answered', () => {
+  test('is a warning also where a user was counted before MAINT was answered', () => {
     const it = scene();
     const id = it.ask('drain');
     it.reach('fencing');
@@ -102,7 +102,7 @@ describe('A server that comes out of MAINT as DOWN (`init-state`, 3.1 and later)
     expect(it.ended(id).warnings.join()).toMatch(/went from MAINT to DRAIN and is DOWN first/);
   });
 
-  test('is not said of one that is up at once', () => {
+  test('is no warning for one that is up at once', () => {
     expect(slipIn(true)).toEqual([]);
   });
 });

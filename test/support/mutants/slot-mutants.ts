@@ -38,6 +38,20 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     replace: '  return server.admin.length > 0 && ',
   },
   {
+    name: 'a slot names the servers that its node had when it was taken',
+    breaks: 'I5',
+    file: 'recovery/restored-slot.ts',
+    find: '  const claim = pool === null ? slot.claim : claimNow(slot.claim, pool, servers);',
+    replace: '  const claim = pool === null || true ? slot.claim : claimNow(slot.claim, pool, servers);',
+  },
+  {
+    name: 'a lock that does not answer is waited for without end',
+    breaks: 'I10',
+    file: 'phases/slot.ts',
+    find: '  if (op !== null && op.outcome === null && at >= patienceOf(op.deadline, since)) {',
+    replace: '  if (op !== null && op.outcome === null && at >= patienceOf(op.deadline, since) + 1e9) {',
+  },
+  {
     name: 'a slot is given back before READY was read back',
     breaks: 'I5',
     file: 'phases/slot.ts',

@@ -2,7 +2,16 @@ import { type Asked, type Deed, PLAIN, type Plain } from './deeds.ts';
 import { peek } from './peek.ts';
 import type { Stage } from './world.ts';
 import { neighbour } from './neighbour.ts';
-import { type At, boot, killHolder, loseHolder, newer, reconfigure, revive } from './restarts.ts';
+import {
+  type At,
+  boot,
+  killHolder,
+  loseHolder,
+  newer,
+  reconfigure,
+  renameHolder,
+  revive,
+} from './restarts.ts';
 
 /** The last request of every campaign. */
 export const lastStop: Asked = {
@@ -170,6 +179,8 @@ function plainly(at: At, what: Plain): void {
       return;
     case 'kill-holder':
       return killHolder(at);
+    case 'rename-holder':
+      return renameHolder(at);
     case 'lose-holder':
       return loseHolder(at);
     case 'ail':

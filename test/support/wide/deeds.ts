@@ -71,6 +71,8 @@ export const PLAIN = [
   'kill-holder',
   /** The same for so long that a node that waits frees its slot; at times every HAProxy forgets what it was told. */
   'lose-holder',
+  /** The same, of a holder that has started with the other configuration some seconds before. */
+  'rename-holder',
   /** The application is not well any more, or is again. */
   'ail',
   /** A reload removes the server's line, and the next time brings it back. */

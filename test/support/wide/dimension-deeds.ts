@@ -159,6 +159,7 @@ export const MORE: Record<Dimension, Weighted> = {
     [3, plain('lock')],
     [5, plain('free')],
     [2, plain('lose-holder')],
+    [2, plain('rename-holder')],
     [3, plain('visit')],
     [2, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'works', 'fails') })],
   ],

@@ -6,14 +6,19 @@ import type { Broken, Played, Range } from './range.ts';
 
 /** Campaigns in processes of their own, built and outside of jest: two to three times as fast, and on each core. */
 
-type PlayerLine = { readonly broken: Broken } | { readonly end: Played };
+type PlayerLine = { readonly broken: Broken } | { readonly progress: number } | { readonly end: Played };
 
 /**
  * Plays the range in one process of the build.
  * @param build where `agent` and `test` are built: `dist`, or a mutated copy of it
+ * @param onProgress called now and then with how many have been played, and how many promises were broken
  * @throws Error when the process ends before it has reported its end
  */
-export async function playIn(build: string, range: Range): Promise<{ played: Played; broken: Broken[] }> {
+export async function playIn(
+  build: string,
+  range: Range,
+  onProgress: (campaigns: number, broken: number) => void = () => undefined,
+): Promise<{ played: Played; broken: Broken[] }> {
   const player = join(build, 'test/support/wide/player.js');
   const child = spawn(process.execPath, [player, JSON.stringify(range)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -24,6 +29,7 @@ export async function playIn(build: string, range: Range): Promise<{ played: Pla
   for await (const text of createInterface({ input: child.stdout })) {
     const line = JSON.parse(text) as PlayerLine;
     if ('broken' in line) broken.push(line.broken);
+    else if ('progress' in line) onProgress(line.progress, broken.length);
     else played = line.end;
   }
   const [code] = (await ended) as [number | null];
@@ -31,21 +37,36 @@ export async function playIn(build: string, range: Range): Promise<{ played: Pla
   return { played, broken };
 }
 
-/** Plays the range in so many processes at once, each with every so-manieth seed. */
+/**
+ * Plays the range in so many processes at once, each with every so-manieth seed.
+ * @param onProgress as that of `playIn`, of all processes together
+ */
 export async function playOn(
   workers: number,
   build: string,
   range: Omit<Range, 'stride'>,
+  onProgress: (campaigns: number, broken: number) => void = () => undefined,
 ): Promise<{ played: Played; broken: Broken[] }> {
+  const done = Array.from({ length: workers }, () => ({ campaigns: 0, broken: 0 }));
+  const report = (index: number, campaigns: number, broken: number): void => {
+    done[index] = { campaigns, broken };
+    onProgress(total(done.map((one) => one.campaigns)), total(done.map((one) => one.broken)));
+  };
   const parts = await Promise.all(
-    Array.from({ length: workers }, (_, index) =>
-      playIn(build, { ...range, first: range.first + index, stride: workers }),
+    done.map((_, index) =>
+      playIn(build, { ...range, first: range.first + index, stride: workers }, (campaigns, broken) =>
+        report(index, campaigns, broken),
+      ),
     ),
   );
   return {
     played: parts.map(({ played }) => played).reduce(sum),
     broken: parts.flatMap(({ broken }) => broken),
   };
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0);
 }
 
 function sum(one: Played, other: Played): Played {

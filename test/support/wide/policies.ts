@@ -63,7 +63,9 @@ function poolOf(node: number, balancers: Policy['balancers']): Policy['pool'] {
 function drawLbs(draw: Draw, dims: ReadonlySet<Dimension>): LbPlan[] {
   const both = (...servers: string[]): LbPlan['servers'] => [servers, servers];
   const lbs: LbPlan[] = [];
-  if (dims.has('renames')) lbs.push({ name: 'lb1', polls: false, servers: [['app'], ['web']] });
+  // Of a pool, too: its claim in the lock names servers.
+  if (dims.has('renames') || (dims.has('slots') && draw.chance(0.2)))
+    lbs.push({ name: 'lb1', polls: false, servers: [['app'], ['web']] });
   else if (dims.has('gains') && draw.chance(0.4))
     lbs.push({ name: 'lb1', polls: false, servers: [['app'], ['app', 'api']] });
   else if (dims.has('losses') && draw.chance(0.4))

@@ -37,8 +37,19 @@ export interface Played {
 /** One campaign in so many is strict: that `step` is pure needs no hundred thousand. */
 const STRICT_EVERY = 50;
 
-/** Plays them. @param tell called for each violation at once */
-export function playRange(range: Range, tell: (broken: Broken) => void): Played {
+/** So many campaigns lie between two reports of progress. */
+const PROGRESS_EVERY = 500;
+
+/**
+ * Plays them.
+ * @param tell called for each violation at once
+ * @param onProgress called now and then with how many have been played
+ */
+export function playRange(
+  range: Range,
+  tell: (broken: Broken) => void,
+  onProgress: (campaigns: number) => void = () => undefined,
+): Played {
   const met: Record<string, number> = {};
   const told = new Map<string, number>();
   let campaigns = 0;
@@ -60,6 +71,7 @@ export function playRange(range: Range, tell: (broken: Broken) => void): Played 
     const campaign = drawCampaign(seed, range.dims ?? drawMix(seed));
     const { violations, coverage } = play(campaign, { isStrict: seed % STRICT_EVERY === 0 });
     campaigns += 1;
+    if (campaigns % PROGRESS_EVERY === 0) onProgress(campaigns);
     steps += coverage.steps;
     for (const [what, times] of coverage.met) met[what] = (met[what] ?? 0) + times;
     for (const violation of violations) broken(campaign, violation);

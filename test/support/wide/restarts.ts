@@ -48,10 +48,28 @@ export function loseHolder({ stage, index, which }: At): void {
       });
 }
 
-/** The node that holds a slot. @returns null where none does */
-function killFor({ nodes, lock, time, layout, version }: Stage, awayMs: number): SimNode | null {
+/** Long enough for it to be out by its new names. */
+const RENAMED_MS = 3_000;
+
+/** Where both configurations are the same it is a restart, and then it is lost. */
+export function renameHolder(at: At): void {
+  const { stage } = at;
+  const node = holderIn(stage);
+  if (node === undefined) return;
+  reconfigure({ ...at, node });
+  stage.time.advance(RENAMED_MS);
+  loseHolder(at);
+}
+
+function holderIn({ nodes, lock, time }: Stage): SimNode | undefined {
   const holders = lock.view(time.now).holders.map(({ claim }) => claim.node);
-  const node = nodes.find(({ policy, running }) => running && holders.includes(policy.node));
+  return nodes.find(({ policy, running }) => running && holders.includes(policy.node));
+}
+
+/** The node that holds a slot. @returns null where none does */
+function killFor(stage: Stage, awayMs: number): SimNode | null {
+  const { time, layout, version } = stage;
+  const node = holderIn(stage);
   const policy = node && layout.policies[node.index]?.[version[node.index] ?? 0];
   if (!node || !policy) return null;
   node.crash();

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
-import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import type { SavedSlot, StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import { recordOf } from '../../../agent/lifecycle/model/write-record.ts';
 import { restore } from '../../../agent/lifecycle/recovery/restore.ts';
 import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
@@ -20,13 +20,22 @@ export function createStepper({ isStrict, verdicts, coverage }: World): typeof s
     const understood = readRecord(read);
     const again: StateRecord = recordOf(restore(initial(policy, at), policy, understood, true, at), at);
     // No answer to a start comes after a crash: it is to be sent once more.
-    const due = { ...record, start: record.start === 'sent' ? 'intended' : record.start };
+    const due = {
+      ...record,
+      start: record.start === 'sent' ? 'intended' : record.start,
+      ...(record.slot && { slot: withServersOf(again.slot, record.slot) }),
+    };
     const lost = Object.entries(due).filter(
       ([key, value]) => !isDeepStrictEqual(again[key as keyof StateRecord], value),
     );
     if (!isDeepStrictEqual(read, record)) verdicts.broken('record forgets', 'it is not plain JSON');
     if (understood.doubt !== null) verdicts.broken('record forgets', understood.doubt);
     if (lost.length > 0) verdicts.broken('record forgets', lost);
+  }
+
+  /** Which servers a claim names is not kept, but follows at each start from the configuration and from what it has lost. */
+  function withServersOf(again: StateRecord['slot'], slot: SavedSlot): SavedSlot {
+    return { ...slot, claim: { ...slot.claim, servers: again?.claim.servers ?? {} } };
   }
 
   return (policy, state, event) => {

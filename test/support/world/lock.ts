@@ -87,7 +87,9 @@ export class SimLock {
   private take(claim: Claim, now: number): void {
     const held = this.holders.find((one) => one.claim.id === claim.id);
     if (held) {
-      this.holders = this.holders.map((one) => (one === held ? { ...one, alive: true } : one));
+      const revision = JSON.stringify(held.claim) === JSON.stringify(claim) ? held.revision : this.revision();
+      const current = { ...held, claim, alive: true, revision };
+      this.holders = this.holders.map((one) => (one === held ? current : one));
       return;
     }
     if (!this.queue.some((one) => one.claim.id === claim.id))

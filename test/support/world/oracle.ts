@@ -6,7 +6,7 @@ import type { Request, Result } from '../../../agent/lifecycle/model/api.ts';
 import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import type { BalancerState } from '../../../agent/lifecycle/model/server-state.ts';
-import { serversOf } from '../../../agent/lifecycle/draft.ts';
+import { serversOf } from '../../../agent/lifecycle/step-draft.ts';
 import type { Proof, ServerView } from '../../../agent/lifecycle/model/observation.ts';
 import type { Survey } from '../../../agent/lifecycle/model/survey.ts';
 import type { StepTrace, SceneWorld } from './world.ts';

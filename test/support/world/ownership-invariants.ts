@@ -1,6 +1,6 @@
 import { desired } from '../../../agent/lifecycle/model/desired.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
-import { serversOf } from '../../../agent/lifecycle/draft.ts';
+import { serversOf } from '../../../agent/lifecycle/step-draft.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import type { StepTrace, SceneWorld } from './world.ts';
 

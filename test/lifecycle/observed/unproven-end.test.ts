@@ -54,7 +54,7 @@ describe('What a stop that proves nothing has left', () => {
     expect(starts(it)).toBe(0);
   });
 
-  test('is told by the next stop, which finds it stopped already', () => {
+  test('is in the result of the next stop, which finds it stopped already', () => {
     const it = stopped();
     const result = it.ended(it.ask('stop'));
     expect(result).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });

@@ -1,6 +1,6 @@
-import { quoted } from '../../system/printable.ts';
+import { quotedStart } from '../../system/printable.ts';
 
-/** What was parsed from JSON, looked at without a belief in its shape. */
+/** Reads JSON values of unknown shape, as etcd's gateway writes them. */
 
 const MAX_EXCERPT = 120;
 
@@ -40,8 +40,8 @@ export function int64Of(value: unknown): bigint | null {
   return typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : null;
 }
 
-/** The beginning of a text of others, in quotes, as it may be shown. */
+/** The beginning of a text from outside, in quotes, as a message may show it. */
 export function excerptOf(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  return quoted(text.length > MAX_EXCERPT ? `${text.slice(0, MAX_EXCERPT)}...` : text);
+  return quotedStart(text, MAX_EXCERPT);
 }

@@ -2,14 +2,14 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { parseAddress } from '../../agent/haproxy/address.ts';
-import { placeOf } from '../../agent/haproxy/place.ts';
+import { socketIdentity } from '../../agent/haproxy/socket-identity.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 let temp: TempDir;
 beforeEach(async () => (temp = await makeTempDir()));
 afterEach(() => temp.remove());
 
-const place = (text: string, boot = 'b1'): string => placeOf(text, parseAddress(text, 'config'), boot);
+const place = (text: string, boot = 'b1'): string => socketIdentity(text, parseAddress(text, 'config'), boot);
 
 describe('The place of a HAProxy', () => {
   test('is its address where other machines have it too', () => {

@@ -4,12 +4,12 @@ import { dirname } from 'node:path';
 import { type Address, isThisMachine } from './address.ts';
 
 /**
- * Where a Runtime API listens, as a text that two sidecars have in common only where they ask the same HAProxy. A socket
+ * Identifies a Runtime API by a text that two sidecars have in common only where they ask the same HAProxy. A socket
  * file is named with its directory, since a container has another one of that path, and a loopback address with its
- * network namespace; both with the boot of the machine. What two sidecars write in two ways is not seen to be the same.
+ * network namespace; both with the boot of the machine. Two addresses of one HAProxy that are written differently differ here.
  * @param text the address as the configuration has it
  */
-export function placeOf(text: string, address: Address, bootId: string): string {
+export function socketIdentity(text: string, address: Address, bootId: string): string {
   if (!isThisMachine(address)) return text;
   const where = address.kind === 'unix' ? directoryOf(address.path) : networkNamespace();
   return `${text} of boot ${bootId}, ${where}`;
@@ -21,7 +21,7 @@ function directoryOf(path: string): string {
     const { dev, ino } = statSync(dirname(path));
     return `directory ${dev}:${ino}`;
   } catch {
-    // Not known, which is the same as nothing: no other sidecar has this text.
+    // The directory is unknown: no other sidecar has this random text.
     return `directory unknown ${randomUUID()}`;
   }
 }

@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 
-interface StandInCase {
+interface SubstituteCase {
   readonly rig: Rig;
   /** Where the state file stands. */
   readonly directory: string;
@@ -27,12 +27,12 @@ interface StandInCase {
 
 /**
  * @param before is done with the directory of the state before the drain begins
- * @param program lastcall.mjs
+ * @param program lastcall.cjs
  */
 async function begin(
   before: (rig: Rig, directory: string) => Promise<unknown>,
   program = LASTCALL,
-): Promise<StandInCase> {
+): Promise<SubstituteCase> {
   const rig = await openRig();
   const directory = join(rig.dir, 'state');
   await mkdir(directory, { mode: 0o700 });
@@ -61,7 +61,7 @@ async function begin(
   };
 }
 
-let [plain, asUser, locked, upgraded]: StandInCase[] = [];
+let [plain, asUser, locked, upgraded]: SubstituteCase[] = [];
 let copy: TempDir;
 let unlock = async (): Promise<void> => undefined;
 // Half a minute each, all at once.
@@ -100,7 +100,7 @@ afterAll(async () => {
 });
 
 test('The drain is done without the sidecar after half a minute, and the next sidecar knows of it', async () => {
-  const { rig, drain, began, visitor, config } = plain as StandInCase;
+  const { rig, drain, began, visitor, config } = plain as SubstituteCase;
   await drain.said('there is no such socket');
   await until('DRAIN', async () => (await rig.admin()) === 'DRAIN');
   expect(performance.now() - began).toBeGreaterThan(30_000);
@@ -117,9 +117,9 @@ test('The drain is done without the sidecar after half a minute, and the next si
   await next.outcome;
 });
 
-test('Root stands in as the user of the sidecar: the state stays his', async () => {
+test('Root takes the sidecar’s place as the sidecar’s user: the state stays that user’s', async () => {
   if (!isRoot) return skipped('only root can become another user');
-  const { rig, drain, visitor, directory } = asUser as StandInCase;
+  const { rig, drain, visitor, directory } = asUser as SubstituteCase;
   await drain.said('app1: draining, 1 session');
   await visitor.leave();
   expect(await drain.outcome).toMatchObject({ code: 0 });
@@ -132,15 +132,15 @@ test('Root stands in as the user of the sidecar: the state stays his', async () 
 });
 
 test('The package that it began with was upgraded or removed meanwhile: it has loaded all before it asked', async () => {
-  const { rig, drain, visitor } = upgraded as StandInCase;
+  const { rig, drain, visitor } = upgraded as SubstituteCase;
   await drain.said('app1: draining, 1 session');
   await visitor.leave();
   expect(await drain.outcome).toMatchObject({ code: 0 });
   expect(await rig.admin()).toBe('MAINT');
 });
 
-test('A sidecar that runs and does not answer is not worked against: it is said why, and it is waited for', async () => {
-  const { rig, drain } = locked as StandInCase;
+test('A sidecar that runs and does not answer is not worked against: the command prints why, and waits for it', async () => {
+  const { rig, drain } = locked as SubstituteCase;
   await drain.said('its work cannot be done without it either: another sidecar already runs for node app1');
   expect(await rig.admin()).toBe('no check');
   drain.child.kill('SIGTERM');

@@ -21,7 +21,7 @@ import { createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
 
 /**
- * Loads what a stand-in otherwise loads with its first request. By the module that asks for it then: Node looks for the file
+ * Loads what a substitute otherwise loads with its first request. By the module that asks for it then: Node looks for the file
  * of a loaded module once more when another module imports it.
  */
 export async function loadRest(): Promise<void> {
@@ -35,7 +35,7 @@ export async function loadRest(): Promise<void> {
  * @returns the engine, whose first looks are under way; `close` leaves everything as it is
  * @throws LastcallError `busy` when a sidecar holds the lock, and as a sidecar that cannot start
  */
-export function createStandIn(config: Config, world: World): Promise<DirectService> {
+export function createSubstitute(config: Config, world: World): Promise<DirectService> {
   return new Promise((resolve, reject) => {
     let leave = (): void => undefined;
     const left = new Promise<void>((done) => (leave = done));

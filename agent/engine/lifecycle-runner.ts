@@ -17,7 +17,7 @@ import { createStateFile, type StateFile } from './state-file.ts';
 import { createRunningEffects, type RunningEffects } from './running-effects.ts';
 
 /** The interpreter of the lifecycle: its state, its mailbox, and what carries its effects out. */
-export interface Core {
+export interface LifecycleRunner {
   readonly requests: RequestTracker;
   readonly tuned: TunedSources;
   readonly file: StateFile;
@@ -33,7 +33,7 @@ export interface Core {
 }
 
 /** @param signal ends all of it: events are dropped from then on */
-export function createCore(policy: Policy, ports: Ports, signal: AbortSignal): Core {
+export function createLifecycleRunner(policy: Policy, ports: Ports, signal: AbortSignal): LifecycleRunner {
   const { clock, log } = ports;
   let state: State = initial(policy, clock.now());
   let cancelTimer = (): void => undefined;

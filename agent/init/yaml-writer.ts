@@ -1,5 +1,5 @@
-/** A configuration file in the making: lines of YAML, comments of any length, and the places that wait for a person. */
-export interface FileDraft {
+/** Writes a configuration file: lines of YAML, comments of any length, and the lines that the operator has to complete. */
+export interface YamlWriter {
   /** Lines of YAML as they are. */
   yaml(...lines: readonly string[]): void;
   /**
@@ -12,12 +12,12 @@ export interface FileDraft {
   /** Lines of YAML that are commented out: the operator takes the `# ` away where they fit. */
   choice(indent: number, ...lines: readonly string[]): void;
   blank(): void;
-  result(): DraftResult;
+  result(): YamlText;
 }
 
-export interface DraftResult {
+export interface YamlText {
   readonly text: string;
-  /** The lines that wait for a person, counted from 1, and what they ask. */
+  /** The lines that the operator has to complete, counted from 1, and what they ask for. */
   readonly edits: readonly { readonly line: number; readonly text: string }[];
 }
 
@@ -25,7 +25,7 @@ export interface DraftResult {
 const WIDTH = 110;
 const EDIT = 'EDIT: ';
 
-export function createDraft(): FileDraft {
+export function createYamlWriter(): YamlWriter {
   const lines: string[] = [];
   const edits: { line: number; text: string }[] = [];
   const comment = (text: string, indent = 0): void => {

@@ -6,26 +6,26 @@ import type { CliPorts, Context, DirectService } from './ports.ts';
 import { loadReader, readSidecarConfig } from './run.ts';
 
 /** This process in the place of a sidecar that does not come back. */
-export interface StandIn {
-  /** Loads all that `open` needs; what goes wrong is thrown by `open`. */
+export interface SidecarSubstitute {
+  /** Loads all that `open` needs; `open` throws the error of a failed load. */
   readonly load: () => Promise<void>;
-  /** @throws LastcallError why it cannot be */
+  /** @throws LastcallError why this process cannot take the sidecar's place */
   readonly open: () => Promise<OperationClient>;
   readonly isOpen: boolean;
   /** Leaves everything as it is, for the next sidecar to go on with. */
   close(): Promise<void>;
 }
 
-/** What is beside the client: in direct mode the engine in this process, else what may take the sidecar's place. */
+/** The engines that may run in this process: that of direct mode, or the one that takes the sidecar's place. */
 export interface LocalEngines {
   readonly direct?: DirectService;
-  readonly standIn?: StandIn;
+  readonly substitute?: SidecarSubstitute;
 }
 
 /** @returns none yet; its configuration is read when it is opened */
-export function createStandIn(context: Context): StandIn {
+export function createSubstitute(context: Context): SidecarSubstitute {
   let service: DirectService | null = null;
-  let loading: Promise<Awaited<ReturnType<CliPorts['loadStandIn']>>> | null = null;
+  let loading: Promise<Awaited<ReturnType<CliPorts['loadSubstitute']>>> | null = null;
   const loaded = (): NonNullable<typeof loading> => (loading ??= loadAll(context));
   return {
     async load() {
@@ -47,9 +47,9 @@ export function createStandIn(context: Context): StandIn {
 }
 
 /** @throws LastcallError `failed` when the package was replaced or removed while this process began */
-async function loadAll({ ports }: Context): ReturnType<CliPorts['loadStandIn']> {
+async function loadAll({ ports }: Context): ReturnType<CliPorts['loadSubstitute']> {
   try {
-    const [start] = await Promise.all([ports.loadStandIn(), loadReader()]);
+    const [start] = await Promise.all([ports.loadSubstitute(), loadReader()]);
     return start;
   } catch (error) {
     throw new LastcallError('failed', `the rest of the program cannot be loaded: ${messageOf(error)}`, {

@@ -1,0 +1,183 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { start } from '../support/cli.ts';
+import { packageRoot } from '../support/sample.ts';
+import type { Row } from './figures.ts';
+import { describeMachine } from './machine.ts';
+import { renderPage, type BenchReport } from './page/page.ts';
+import { playParts } from './run.ts';
+import { renderTable } from './table.ts';
+import { exitCodeOf, type PlayedPart } from './verdict.ts';
+import { faultOfXml } from './well-formed.ts';
+
+const STEADY = { loop: [4, 4, 4, 4], start: [40, 40, 40, 41] };
+/** Its slowest tenth takes twice the median. */
+const NOISY = { loop: [4, 4, 4, 8], start: [40, 40, 40, 41] };
+
+const SLOWER: Row = {
+  name: 'seconds <of> a "roll"',
+  value: 31,
+  unit: 's',
+  kind: 'ratio',
+  limit: 1.1,
+  peer: { name: "the reference's & no other", value: 30, samples: [29, 30, 32] },
+  samples: [30, 31, 33],
+  how: 'three runs \u{0} of it',
+  plots: [{ title: 'a < b', across: 's', up: 'ms', lines: [{ name: 'x&y', points: [[0, 1], [1, 5]] }] }], // prettier-ignore
+};
+const BROKEN: Row = { name: 'much too slow', value: 300, unit: 'ms', limit: 100, how: 'once' };
+const LOST: Row = { name: 'lost sessions', value: 1, unit: '', limit: 0, exact: true, how: 'ten runs' };
+const MISSING: Row = { name: 'rolled by ansible', missing: 'no ansible on PATH: apt-get install ansible' };
+
+describe('judged', () => {
+  test.each([
+    { is: 'kept', rows: [SLOWER], noise: STEADY, verdicts: ['pass'], code: 0 },
+    { is: 'broken', rows: [SLOWER, BROKEN], noise: STEADY, verdicts: ['pass', 'FAIL'], code: 1 },
+    {
+      is: 'no better than its peer by the factor that it needs',
+      rows: [{ ...SLOWER, limit: 1 }],
+      noise: STEADY,
+      verdicts: ['FAIL'],
+      code: 1,
+    },
+    { is: 'no number', rows: [{ ...LOST, value: Number.NaN }], noise: STEADY, verdicts: ['FAIL'], code: 1 },
+    { is: 'missing, and not passed', rows: [MISSING], noise: STEADY, verdicts: ['missing'], code: 0 },
+    {
+      is: 'too close to the limit for the noise',
+      rows: [SLOWER],
+      noise: NOISY,
+      verdicts: ['noisy'],
+      code: 75,
+    },
+    {
+      is: 'a broken limit that no noise excuses',
+      rows: [BROKEN, LOST],
+      noise: NOISY,
+      verdicts: ['FAIL', 'FAIL'],
+      code: 1,
+    },
+  ])('a limit that is $is', async ({ rows, noise, verdicts, code }) => {
+    const played = await play({ part: () => rows }, noise);
+    const judged = played.flatMap((part) => part.rows);
+    expect({ verdicts: judged.map(({ verdict }) => verdict), code: exitCodeOf(judged) }).toEqual({
+      verdicts,
+      code,
+    });
+  });
+
+  test('a part that throws has failed, and the others go on', async () => {
+    const bad = (): Row[] => {
+      throw new Error('HAProxy did not start');
+    };
+    const rows = (await play({ bad, good: () => [SLOWER] })).flatMap((part) => part.rows);
+    expect(rows.map(({ row, verdict }) => [row.name, verdict])).toEqual([
+      ['bad', 'FAIL'],
+      [SLOWER.name, 'pass'],
+    ]);
+    expect(renderTable(rows)[1]).toMatch(/^bad +FAIL: HAProxy did not start$/);
+  });
+
+  test('an interrupt ends the run, and what was measured by then is kept', async () => {
+    const stop = new AbortController();
+    const parts = {
+      first: (): Row[] => [SLOWER],
+      second: (): Row[] => {
+        stop.abort(new Error('interrupted'));
+        return [BROKEN];
+      },
+      third: (): Row[] => [LOST],
+    };
+    expect((await play(parts, STEADY, stop.signal)).map(({ name }) => name)).toEqual(['first']);
+  });
+
+  test('the table has the peer, the ratio, the spread and what is missing', async () => {
+    const rows = (await play({ part: () => [SLOWER, MISSING] })).flatMap((part) => part.rows);
+    expect(renderTable(rows).map((line) => line.replaceAll(/ {2,}/g, ' | '))).toEqual([
+      'what | lastcall | peer | limit | ratio | quartiles | verdict',
+      `seconds <of> a "roll" | 31 s | 30 s the reference's & no other | 1.1x | 1.03x | 30 .. 33 | pass`,
+      'rolled by ansible | missing: no ansible on PATH: apt-get install ansible',
+    ]);
+  });
+});
+
+describe('the page', () => {
+  test('is well-formed, needs nothing from elsewhere, and shows names as they are', async () => {
+    const page = renderPage(await reportOf({ part: () => [SLOWER, BROKEN, MISSING] }));
+    expect(faultOfXml(page)).toBeNull();
+    expect(elsewhere(page)).toEqual([]);
+    expect(page).toContain('seconds &lt;of&gt; a &quot;roll&quot;');
+    expect(page).toContain('the reference&#39;s &amp; no other');
+    expect(page).toContain('no ansible on PATH: apt-get install ansible');
+    expect(page).toContain('npm run bench -- --only part');
+  });
+
+  test('of a noisy run says so', async () => {
+    expect(renderPage(await reportOf({ part: () => [SLOWER] }, NOISY))).toContain('Too noisy to judge');
+    expect(renderPage(await reportOf({ part: () => [SLOWER] }))).toContain('The machine was steady');
+  });
+
+  test.each(['<p>a<br/></div>', '<p a=b>x</p>', '<p>a & b</p>', '<p>', '<p a="<"/>'])(
+    '%s would not be well-formed',
+    (bad) => expect(faultOfXml(bad)).not.toBeNull(),
+  );
+});
+
+describe('npm run bench', () => {
+  const main = join(packageRoot(), 'dist', 'test', 'bench', 'main.js');
+  let dir = '';
+  beforeAll(async () => void (dir = await mkdtemp(join(tmpdir(), 'lastcall-bench-test-'))));
+  afterAll(() => rm(dir, { recursive: true }));
+
+  test('plays one part, prints its table and writes the page and the JSON', async () => {
+    const [html, json] = [join(dir, 'bench.html'), join(dir, 'bench.json')];
+    const { code, stdout } = await start(process.execPath, [
+      main,
+      '--only',
+      'eta',
+      '--html',
+      html,
+      '--json',
+      json,
+    ]).outcome;
+    expect({ code, end: stdout.trimEnd().split('\n').at(-1) }).toEqual({ code: 0, end: `the page: ${html}` });
+    expect(faultOfXml(await readFile(html, 'utf8'))).toBeNull();
+    const { parts } = JSON.parse(await readFile(json, 'utf8')) as BenchReport;
+    expect(parts.map(({ name }) => name)).toEqual(['eta']);
+  });
+
+  test.each([
+    { words: ['--only', 'nothing'], says: '--only: one of eta, ' },
+    { words: ['--runs', '0'], says: '--runs: a whole number of 1 or more' },
+    { words: ['--more'], says: "Unknown option '--more'" },
+  ])('$words is 64', async ({ words, says }) => {
+    const { code, stderr } = await start(process.execPath, [main, ...words]).outcome;
+    expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(says) });
+  });
+});
+
+function play(
+  parts: Record<string, () => Row[]>,
+  noise = STEADY,
+  signal = new AbortController().signal,
+): Promise<PlayedPart[]> {
+  return playParts({
+    parts,
+    runs: 1,
+    signal,
+    print: () => undefined,
+    steadiness: () => Promise.resolve(noise),
+  });
+}
+
+async function reportOf(parts: Record<string, () => Row[]>, noise = STEADY): Promise<BenchReport> {
+  const machine = describeMachine(new Date(0));
+  return { machine, loadBefore: 0.5, loadAfter: 1, runs: 1, parts: await play(parts, noise) };
+}
+
+/** Everything that a browser could fetch. */
+function elsewhere(page: string): string[] {
+  const names = page.replaceAll(/xmlns="[^"]*"/g, '');
+  return [...names.matchAll(/https?:|\b(?:src|href|xlink|url|@import|script)\b/g)].map(([found]) => found);
+}

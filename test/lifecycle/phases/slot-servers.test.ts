@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import { between, BACKENDS, lb, ONE, TWO } from '../../support/world/configured-places.ts';
+import { POOL } from '../../support/world/pool-scene.ts';
+import type { Scene } from '../../support/world/scene.ts';
+
+/** The servers that a node's claim names, by which others judge whether its slot may be freed (INVARIANTS.md#i5). */
+
+type Balancers = Policy['balancers'];
+
+/** As pool-policy.ts makes it of a configuration. */
+function poolOf(balancers: Balancers): NonNullable<Policy['pool']> {
+  return {
+    ...POOL,
+    servers: Object.fromEntries(balancers.map(({ name, servers }) => [`here ${name}`, servers])),
+    balancers: Object.fromEntries(balancers.map(({ name }) => [`here ${name}`, name])),
+  };
+}
+
+/** Drained by the first configuration; started again with the second. */
+function restarted(before: Balancers, after: Balancers, meanwhile?: (it: Scene) => void): Scene {
+  const it = between(before, after, { pool: poolOf(before) });
+  it.ended(it.ask('drain'));
+  it.lock.setAlive('app1', false);
+  it.crash({ balancers: after, pool: poolOf(after) }, () => meanwhile?.(it));
+  it.time.advance(2_000);
+  return it;
+}
+
+const claimed = (it: Scene): unknown => it.lock.view(0).holders.map(({ claim }) => claim.servers)[0];
+
+describe('A node that starts again while it is out', () => {
+  test.each<[string, Balancers, Balancers, object]>([
+    ['gained a balancer', ONE, TWO, { 'here lb1': ['app/app1'], 'here lb2': ['app/app1'] }],
+    ['gained a server', ONE, BACKENDS, { 'here lb1': ['app/app1', 'api/app1'] }],
+    // What was taken out by the names of before may be out still.
+    ['lost a server', BACKENDS, ONE, { 'here lb1': ['app/app1', 'api/app1'] }],
+    ['lost a balancer', TWO, ONE, { 'here lb2': ['app/app1'], 'here lb1': ['app/app1'] }],
+    ['renamed a backend', ONE, [lb('lb1', 'web/app1')], { 'here lb1': ['web/app1', 'app/app1'] }],
+  ])('names in its slot what it has now, and what lastcall has still to put back: it has %s', (...of) => {
+    const [, before, after, servers] = of;
+    const it = restarted(before, after);
+    expect(claimed(it)).toEqual(servers);
+    // The same claim, and the next life has it too.
+    const [holder] = it.lock.view(0).holders;
+    it.crash();
+    it.time.advance(2_000);
+    expect(it.lock.view(0).holders).toMatchObject([
+      { claim: { id: holder?.claim.id, servers }, alive: true },
+    ]);
+  });
+
+  test('is fenced at a gained balancer only once its slot names it there', () => {
+    const it = restarted(ONE, TWO, ({ lock }) => {
+      lock.down = 'connection refused';
+    });
+    it.time.advance(20_000);
+    expect([it.site.balancer('lb2').server('app/app1').admin, claimed(it)]).toEqual([
+      'drain',
+      { 'here lb1': ['app/app1'] },
+    ]);
+    it.lock.down = null;
+    it.reach('drained');
+    expect(claimed(it)).toEqual({ 'here lb1': ['app/app1'], 'here lb2': ['app/app1'] });
+  });
+
+  test('gives the slot back when it has returned, and names in the next one what it has', () => {
+    const it = restarted(BACKENDS, ONE);
+    expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true });
+    it.until('it is given back', () => it.sidecar.state.slot === null);
+    expect(it.ended(it.ask('drain'))).toMatchObject({ ok: true });
+    expect(claimed(it)).toEqual({ 'here lb1': ['app/app1'] });
+  });
+});

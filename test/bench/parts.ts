@@ -6,6 +6,8 @@ import type { Row } from './figures.ts';
 import { flood, refusedStart } from './flood.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
+import { fullRate } from './rolling/full-rate.ts';
+import { rolling } from './rolling/rolling.ts';
 import { scale } from './scale/scale.ts';
 import { startTime, timeToDrain } from './start-time.ts';
 import { stickTable } from './stick-table.ts';
@@ -35,6 +37,8 @@ export const PARTS: Readonly<Record<string, Part>> = {
   refusedStart: async ({ site }) => refusedStart(await site()),
   scale,
   warmUp,
+  rolling,
+  fullRate,
 };
 
 /** What a sidecar costs that has nothing to do, with the defaults. */

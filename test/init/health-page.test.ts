@@ -4,7 +4,6 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { findHealthPage } from '../../agent/init/health-page.ts';
-import { realClock } from '../../agent/system/clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const never = new AbortController().signal;
@@ -38,7 +37,7 @@ async function listening(
 describe('The page that init proposes for the probe', () => {
   test('is the first usual one that answers 200', async () => {
     const { endpoint, asked } = await application({ '/healthz': { status: 200 }, '/': { status: 200 } });
-    const found = await findHealthPage(endpoint, { clock: realClock, signal: never });
+    const found = await findHealthPage(endpoint, { clock: new ManualClock(), signal: never });
     expect(found).toBe(`http://127.0.0.1:${endpoint.port}/healthz`);
     expect(asked).toEqual(['/health', '/healthz']);
   });
@@ -48,7 +47,7 @@ describe('The page that init proposes for the probe', () => {
       '/health': { status: 302 },
       '/': { status: 200, cookie: 'JSESSIONID=1' },
     });
-    expect(await findHealthPage(endpoint, { clock: realClock, signal: never })).toBeNull();
+    expect(await findHealthPage(endpoint, { clock: new ManualClock(), signal: never })).toBeNull();
     expect(asked).toEqual(['/health', '/healthz', '/actuator/health', '/']);
   });
 
@@ -68,6 +67,6 @@ describe('The page that init proposes for the probe', () => {
   });
 
   test('is not looked for on another machine', async () => {
-    expect(await findHealthPage(undefined, { clock: realClock, signal: never })).toBeNull();
+    expect(await findHealthPage(undefined, { clock: new ManualClock(), signal: never })).toBeNull();
   });
 });

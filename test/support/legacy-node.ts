@@ -61,13 +61,15 @@ export interface LegacyNodeOptions {
   readonly termMs?: number;
   /** At SIGTERM it closes its listener at once. */
   readonly closesFirst?: boolean;
+  /** The program in test/fixtures; default legacy-app, the only one that knows all of these. */
+  readonly program?: 'legacy-app' | 'fast-app';
 }
 
 /** Describes a node; nothing runs before `start`. */
 export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
   const url = `http://127.0.0.1:${options.port}`;
   const pidFile = join(options.dir, `${options.name}.pid`);
-  const program = join(packageRoot(), 'dist', 'test', 'fixtures', 'legacy-app.js');
+  const program = join(packageRoot(), 'dist', 'test', 'fixtures', `${options.program ?? 'legacy-app'}.js`);
   const words =
     `--daemon --port ${options.port} --node ${options.name} ` +
     `--warm-ms ${options.warmMs ?? 0} --idle-ms ${options.idleMs ?? 0}`;

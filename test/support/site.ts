@@ -36,6 +36,8 @@ export interface SiteOptions {
   readonly logsHealth?: boolean;
   /** Each node writes its SIGTERMs down (see legacy-node.ts) and ends so many milliseconds later. */
   readonly termMs?: number;
+  /** What the nodes run (see legacy-node.ts). */
+  readonly program?: 'legacy-app' | 'fast-app';
 }
 
 /** Starts everything; resolves once all three nodes serve and HAProxy answers. */

@@ -1,0 +1,143 @@
+import { median, round, type Figure, type Row } from '../figures.ts';
+import { missingOf, PEERS, REFERENCE, type PeerProgram } from '../peers/peers.ts';
+import {
+  LASTCALL,
+  peerWay,
+  playRound,
+  type RestartWay,
+  type RoundResult,
+  type Rounds,
+  type RoundUsers,
+} from './round.ts';
+
+/**
+ * A page takes 100 ms: so 200 ms from one request to the next one, and two seconds. Fewer of the former, since two cores have to
+ * carry all ways at once. As at a real site a visit takes far longer than a restart.
+ */
+const CROWDS: readonly Omit<RoundUsers, 'seed'>[] = [
+  { name: 'dense users', population: 20, thinkMs: 100, visitMs: 20_000 },
+  { name: 'thinking users', population: 40, thinkMs: 1900, visitMs: 20_000 },
+];
+/** Times the reference's seconds. */
+const SECONDS_LIMIT = 1.1;
+
+/** What the rounds of one kind of users cost, by the name of the way. */
+export type Results = ReadonlyMap<string, readonly RoundResult[]>;
+
+/** A peer, and what of it is not here; null where it runs. */
+export interface ComparedPeer {
+  readonly peer: PeerProgram;
+  readonly missing: string | null;
+}
+
+/**
+ * The rolling restart of three sticky nodes by each peer and by lastcall: in each run all of them at the same time, each
+ * at a site of its own, so that a busy moment of the machine meets all.
+ */
+export async function rolling({ signal, runs }: Rounds): Promise<Row[]> {
+  const candidates = [...PEERS, REFERENCE].map((peer) => ({ peer, missing: missingOf(peer.needs) }));
+  const present = candidates.filter(({ missing }) => missing === null);
+  const ways = [...present.map(({ peer }) => peerWay(peer)), LASTCALL];
+  const rows: Row[] = [];
+  for (const crowd of CROWDS) {
+    const rounds: (readonly RoundResult[])[] = [];
+    for (let run = 0; run < runs; run++)
+      rounds.push(await playTogether(ways, { ...crowd, seed: run + 1 }, signal));
+    const results = new Map(ways.map(({ name }, at) => [name, rounds.flatMap((one) => one[at] ?? [])]));
+    rows.push(...rowsOf(crowd.name, candidates, results));
+  }
+  return rows;
+}
+
+/** One round of each way. The first that throws ends all of them. */
+async function playTogether(
+  ways: readonly RestartWay[],
+  crowd: RoundUsers,
+  signal: AbortSignal,
+): Promise<RoundResult[]> {
+  const over = new AbortController();
+  const playing = ways.map(async (way) => {
+    try {
+      return await playRound(way, crowd, AbortSignal.any([signal, over.signal]));
+    } catch (error) {
+      over.abort(error);
+      throw error;
+    }
+  });
+  await Promise.allSettled(playing);
+  return Promise.all(playing);
+}
+
+/** The table's lines for one kind of users. @throws Error where lastcall was not measured */
+export function rowsOf(crowd: string, candidates: readonly ComparedPeer[], results: Results): Row[] {
+  const ours = results.get(LASTCALL.name) ?? [];
+  return [
+    failedRow(crowd, ours),
+    ...candidates.map((candidate) => lostRow(crowd, candidate, results, ours)),
+    secondsRow(crowd, candidates, results, ours),
+  ];
+}
+
+function failedRow(crowd: string, ours: readonly RoundResult[]): Figure {
+  const failed = ours.map((round_) => round_.failed);
+  const [failure] = ours.flatMap(({ failures }) => failures);
+  return {
+    name: `rolling restart, ${crowd}: failed requests`,
+    value: Math.max(...failed),
+    unit: 'failed',
+    limit: 0,
+    exact: true,
+    samples: failed,
+    how: `the worst of ${ours.length} rounds by lastcall${failure === undefined ? '' : `: ${failure}`}`,
+  };
+}
+
+function lostRow(
+  crowd: string,
+  { peer, missing }: ComparedPeer,
+  results: Results,
+  ours: readonly RoundResult[],
+): Row {
+  const title = `rolling restart, ${crowd}: lost sessions, beside ${peer.name}`;
+  if (missing !== null) return { name: title, missing };
+  const theirs = results.get(peer.name) ?? [];
+  const [lost, peerLost] = [ours, theirs].map((rounds) => rounds.map((round_) => round_.lost));
+  const failed = median(theirs.map((round_) => round_.failed));
+  const seconds = median(theirs.map((round_) => round_.seconds));
+  return {
+    name: title,
+    value: Math.max(...(lost ?? [])),
+    unit: 'lost',
+    limit: 0,
+    exact: true,
+    samples: lost ?? [],
+    peer: { name: peer.name, value: median(peerLost ?? []), samples: peerLost ?? [] },
+    how:
+      `the worst of ${ours.length} rounds by lastcall; ${peer.name}: median of ${theirs.length}, ` +
+      `besides ${round(failed)} failed requests, in ${round(seconds)} s`,
+  };
+}
+
+function secondsRow(
+  crowd: string,
+  candidates: readonly ComparedPeer[],
+  results: Results,
+  ours: readonly RoundResult[],
+): Row {
+  const title = `rolling restart, ${crowd}: seconds`;
+  const missing = candidates.find(({ peer }) => peer.name === REFERENCE.name)?.missing ?? null;
+  if (missing !== null) return { name: title, missing };
+  const [seconds = [], reference = []] = [ours, results.get(REFERENCE.name) ?? []].map((rounds) =>
+    rounds.map((round_) => round_.seconds),
+  );
+  return {
+    kind: 'ratio',
+    name: title,
+    value: median(seconds),
+    unit: 's',
+    limit: SECONDS_LIMIT,
+    samples: seconds,
+    peer: { name: REFERENCE.name, value: median(reference), samples: reference },
+    how: `medians of ${ours.length} rounds, lastcall with its defaults (quiet 1 s)`,
+  };
+}

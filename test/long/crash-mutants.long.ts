@@ -1,14 +1,14 @@
 import { expect, test } from '@jest/globals';
 import { rm } from 'node:fs/promises';
 import { playCrashes } from '../support/crash/campaign.ts';
-import { allPoints, type CrashPoint } from '../support/crash/points.ts';
+import { allPoints, type KillPoint } from '../support/crash/points.ts';
 import { mutated, programOf } from '../support/mutants/mutant.ts';
 import { MUTANTS } from '../support/mutants/table.ts';
 import { packageRoot } from '../support/sample.ts';
 
 /** A fault put into a copy of lastcall on purpose: the crash campaign (crash.long.ts) has to find it. */
 
-type Choice = (point: CrashPoint) => boolean;
+type Choice = (point: KillPoint) => boolean;
 
 /** Where each is looked for. */
 const FAULTS: Readonly<Record<string, Choice>> = {
@@ -28,8 +28,8 @@ test.each(Object.entries(FAULTS))('%s: the campaign finds it', async (name, isOn
   try {
     const program = await programOf(copy, packageRoot());
     const say = (line: string): void => void process.stdout.write(`${name}: ${line}\n`);
-    const found: CrashPoint[] = [];
-    const onBroken = (line: string, point: CrashPoint): void => {
+    const found: KillPoint[] = [];
+    const onBroken = (line: string, point: KillPoint): void => {
       say(line);
       found.push(point);
     };
@@ -37,7 +37,7 @@ test.each(Object.entries(FAULTS))('%s: the campaign finds it', async (name, isOn
     say(`found after ${sums.runs} of ${chosen.length} points`);
     expect(sums.broken).not.toEqual([]);
     // A defect that the program has without it proves nothing.
-    const point = found.at(-1) as CrashPoint;
+    const point = found.at(-1) as KillPoint;
     expect((await playCrashes({ points: [point], sites: 1, onBroken: say })).broken).toEqual([]);
   } finally {
     await rm(copy, { recursive: true, force: true });

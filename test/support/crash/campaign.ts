@@ -3,7 +3,7 @@ import { messageOf } from '../../../agent/system/error.ts';
 import { allEnded } from '../all-ended.ts';
 import { type CrowdedSite, openCrowdedSite } from '../crowded-site.ts';
 import type { Agent } from '../rig.ts';
-import { type CrashPoint, nameOf } from './points.ts';
+import { type KillPoint, nameOf } from './points.ts';
 import { crashAt, startMortal } from './run.ts';
 import { VERB_NAMES, VERBS, type VerbName } from './verbs.ts';
 
@@ -36,26 +36,26 @@ export interface CrashSums {
 
 /** What is played. */
 export interface CrashOrder {
-  readonly points: readonly CrashPoint[];
+  readonly points: readonly KillPoint[];
   /** Sites beside each other. */
   readonly sites: number;
   /** Another lastcall.mjs to try. */
   readonly program?: string;
   /** Called for each point that broke a promise, at once. */
-  onBroken(line: string, point: CrashPoint): void;
+  onBroken(line: string, point: KillPoint): void;
   /** No other point is begun once one has broken a promise. */
   readonly untilBroken?: boolean;
 }
 
 interface CrashPlan extends CrashOrder {
-  readonly again: CrashPoint[];
+  readonly again: KillPoint[];
 }
 
 /** So often what a busy machine may have spoilt is played once more. */
 const MOST_AGAIN = 3;
 
 /** So many of the points, each verb's in turn, from the first on again where there are fewer. */
-export function spread(points: readonly CrashPoint[], count: number): CrashPoint[] {
+export function spread(points: readonly KillPoint[], count: number): KillPoint[] {
   const stride = Math.max(1, points.length / count);
   const chosen = Array.from(
     { length: count },
@@ -98,14 +98,14 @@ const isOver = (plan: CrashPlan, sums: CrashSums): boolean =>
   plan.untilBroken === true && sums.broken.length > 0;
 
 /** The same verb's are beside each other: another one may need another configuration. */
-function byVerb(points: readonly CrashPoint[]): CrashPoint[] {
+function byVerb(points: readonly KillPoint[]): KillPoint[] {
   return VERB_NAMES.flatMap((verb) => points.filter((point) => point.verb === verb));
 }
 
 /** Plays the queue at one site. Returns early after a broken promise: the next run has a site that is as new. */
 async function workAt(
   place: CrowdedSite,
-  queue: CrashPoint[],
+  queue: KillPoint[],
   plan: CrashPlan,
   sums: CrashSums,
 ): Promise<void> {
@@ -130,7 +130,7 @@ const STANDSTILL_MS = 100;
 async function playOne(
   place: CrowdedSite,
   agent: Agent,
-  point: CrashPoint,
+  point: KillPoint,
   plan: CrashPlan,
   sums: CrashSums,
 ): Promise<Agent | null> {
@@ -163,7 +163,7 @@ interface Judged {
 async function judged(
   place: CrowdedSite,
   agent: Agent,
-  point: CrashPoint,
+  point: KillPoint,
   plan: CrashPlan,
   sums: CrashSums,
 ): Promise<Judged> {

@@ -4,7 +4,7 @@ import type { CrowdedSite } from '../crowded-site.ts';
 import type { Agent } from '../rig.ts';
 import { packageRoot } from '../sample.ts';
 import { recordAt } from '../state-file.ts';
-import type { CrashPoint } from './points.ts';
+import type { KillPoint } from './points.ts';
 
 /** What the sidecar loads so that it can be killed at a write. */
 export const KILL_AT_WRITE = join(packageRoot(), 'test', 'fixtures', 'kill-at-write.mjs');
@@ -23,7 +23,7 @@ export const orderOf = (place: CrowdedSite): string => join(place.site.dir, 'kil
 
 let lastRun = 0;
 
-export function arm(place: CrowdedSite, agent: Agent, point: CrashPoint): Killer {
+export function arm(place: CrowdedSite, agent: Agent, point: KillPoint): Killer {
   const { recorder, state } = place;
   const order = orderOf(place);
   const run = `run${++lastRun}`;

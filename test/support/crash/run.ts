@@ -7,7 +7,7 @@ import { type Agent, patience } from '../rig.ts';
 import { recordAt } from '../state-file.ts';
 import { until } from '../until.ts';
 import { arm, KILL_AT_WRITE, orderOf } from './kill.ts';
-import type { CrashPoint } from './points.ts';
+import type { KillPoint } from './points.ts';
 import { type Verb, VERBS, type VerbName, wayBack } from './verbs.ts';
 
 /** One crash and what came of it. */
@@ -45,7 +45,7 @@ export function startMortal(place: CrowdedSite, verb: VerbName, program?: string
 export async function crashAt(
   place: CrowdedSite,
   first: Agent,
-  point: CrashPoint,
+  point: KillPoint,
   program?: string,
 ): Promise<Crashed> {
   const verb: Verb = VERBS[point.verb];
@@ -78,14 +78,14 @@ export async function crashAt(
   return { grave, broken, isMet: asked.isKilled, isBegun: id !== null, isLate, agent };
 }
 
-interface Asked {
+interface AskedVerb {
   readonly id: string | null;
   readonly isKilled: boolean;
   readonly broken: readonly string[];
 }
 
 /** Returns once the sidecar is dead. */
-async function askUntilKilled(agent: Agent, { body }: Verb): Promise<Asked> {
+async function askUntilKilled(agent: Agent, { body }: Verb): Promise<AskedVerb> {
   let id: string | null = null;
   const broken: string[] = [];
   const over = (async () => {

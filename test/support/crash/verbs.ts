@@ -1,6 +1,8 @@
 import type { RequestBody } from '../../../agent/control/protocol.ts';
 import type { Phase } from '../../../agent/lifecycle/model/api.ts';
-import type { Counts } from './points.ts';
+
+/** How many of each a verb has: writes to disk, and exchanges with HAProxy. */
+export type PointCounts = Readonly<Record<'write' | 'exchange', number>>;
 
 /** What is asked for while the sidecar is killed, and what has to come of it. */
 export interface Verb {
@@ -13,7 +15,7 @@ export interface Verb {
   /** Processes of the application that it stops. */
   readonly stops: 0 | 1;
   /** More of each than it has: a campaign meets the last ones after its end, and says so where it does not. */
-  readonly counts: Counts;
+  readonly counts: PointCounts;
   /** Sections of the configuration that it needs besides. */
   readonly sections: Readonly<Record<string, unknown>>;
 }
@@ -28,7 +30,7 @@ const usual = { before: null, stops: 0, sections: {} } as const;
 const OUT = /^MAINT/;
 const IN = /^UP/;
 
-const counts = (exchange: number, write: number): Counts => ({ exchange, write });
+const counts = (exchange: number, write: number): PointCounts => ({ exchange, write });
 
 export const VERBS = {
   drain: {

@@ -8,7 +8,7 @@ export interface Diagnosis {
   /** `done`, `failed` or `balancer-unreachable`. */
   readonly code: Code;
   readonly node: string;
-  /** The user by whose rights it was looked. */
+  /** The user with whose rights doctor looked. */
   readonly user: string;
   readonly traps: readonly TrapFound[];
   readonly unseen: readonly TrapUnseen[];

@@ -13,13 +13,13 @@ export interface Examination {
   readonly config: Config;
   readonly haproxies: readonly HaproxyExamined[];
   readonly sources: readonly SourceExamined[];
-  /** null: none is configured; so below. */
+  /** null: none is configured; the same below. */
   readonly probe: Readout<ProbeExamined> | null;
   readonly stop: Readout<Proof | Unproven> | null;
   readonly start: Readout<void> | null;
   /** The application has ended: its process is not there, or its unit is inactive. */
   readonly isAppGone: boolean;
-  /** What admission has against a drain or a stop (`--dry-run`). */
+  /** The objections to a drain or a stop (`--dry-run`). */
   readonly trial: Readout<Objections>;
   readonly appUnit: Readout<UnitExamined> | null;
   readonly sidecarUnit: Readout<UnitExamined>;
@@ -47,7 +47,7 @@ export interface SourceExamined {
 
 export interface ProbeExamined {
   readonly answer: ProbeAnswer;
-  /** What the driver warns of: the answer sets a cookie. */
+  /** The driver's warnings: the answer sets a cookie. */
   readonly warnings: readonly string[];
 }
 

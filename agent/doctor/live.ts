@@ -6,7 +6,7 @@ import type { ServerExamined } from './examination.ts';
  * may have the same name and words, so what HAProxy counted has to agree.
  */
 
-/** An answer at the frontend, as far as it matters. */
+/** An answer at the frontend: the parts that the trial judges. */
 export interface LiveAnswer {
   readonly status: number;
   readonly setCookies: readonly string[];
@@ -43,7 +43,7 @@ function parsed(text: string): LiveCookie {
   return { name, value };
 }
 
-/** A request that carries no cookie: it has to be led elsewhere. */
+/** Judges a request without a cookie: HAProxy has to send it to another node. */
 export function judgeNewUser(answer: LiveAnswer, own: readonly LiveCookie[]): LiveProof {
   const set = cookieIn(answer, own);
   if (set === null) {
@@ -59,7 +59,7 @@ export function judgeNewUser(answer: LiveAnswer, own: readonly LiveCookie[]): Li
   return judgeStatus(answer, `a new user was led to another node (${shown(set)}, status ${answer.status})`);
 }
 
-/** A request with the cookie of this node: it has to stay. */
+/** Judges a request with the cookie of this node: it has to stay. */
 export function judgeOldUser(answer: LiveAnswer, own: readonly LiveCookie[], sent: LiveCookie): LiveProof {
   const set = cookieIn(answer, own);
   if (!answer.reachedBackend) return elsewhere(`a user with ${shown(sent)}`, `status ${answer.status}`);
@@ -81,7 +81,7 @@ function elsewhere(who: string, answer: string): LiveProof {
   );
 }
 
-/** Both, and what became of the state. */
+/** The verdict over both answers and over the state afterwards. */
 export function summedUp(proofs: readonly LiveProof[]): LiveProof {
   const results = proofs.map(({ result }) => result);
   const result =

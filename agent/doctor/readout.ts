@@ -5,7 +5,7 @@ export type Readout<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly why: string; readonly code: string };
 
-/** The code of what was left alone on purpose. */
+/** The code of a question that was not asked on purpose. */
 export const NOT_ASKED = 'not-asked';
 
 /** The code of a sidecar that does not run. */

@@ -20,7 +20,7 @@ export interface Trap {
   readonly look: (examined: Examination) => Sighting;
 }
 
-/** What looking for one trap has shown. */
+/** The outcome of the search for one trap. */
 export interface Sighting {
   /** Each place where it is, as text; empty = it is not there, as far as was seen. */
   readonly found: readonly string[];
@@ -28,7 +28,7 @@ export interface Sighting {
   readonly unseen: readonly string[];
 }
 
-/** Nothing to be found here. */
+/** The trap is not here. */
 export const CLEAR: Sighting = { found: [], unseen: [] };
 
 export function found(...places: readonly string[]): Sighting {
@@ -39,7 +39,7 @@ export function unseen(...reasons: readonly string[]): Sighting {
   return { found: [], unseen: reasons };
 }
 
-/** All of several lookings together. */
+/** Several sightings as one. */
 export function together(sightings: readonly Sighting[]): Sighting {
   return {
     found: sightings.flatMap((one) => one.found),

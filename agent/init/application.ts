@@ -10,11 +10,11 @@ export interface Application {
   /** Where it listens on this machine, a loopback address where that reaches it; empty where it is not here. */
   readonly endpoints: readonly Endpoint[];
   readonly kind: ProgramKind | null;
-  /** The listening process, for what its arguments tell of it. */
+  /** The listening process, whose arguments show which program it is. */
   readonly process: ListeningProcess | null;
 }
 
-/** Which process listens, and what would stop it. */
+/** The process that listens, and what stops it. */
 export type PortOwner =
   | { readonly kind: 'unit'; readonly unit: string; readonly program: string }
   /** A program that may stand in front of the application. */
@@ -38,7 +38,7 @@ export type PortOwner =
       readonly unit: string;
       readonly program: string;
       readonly supervisor: string;
-      /** By which it is seen that the application has ended. */
+      /** The port whose closing shows that the application has ended. */
       readonly port: number;
     }
   /** A program that `init` does not know: it may be the application, or run it. */
@@ -88,7 +88,7 @@ function ownerOf(here: readonly Here[], processes: readonly ListeningProcess[]):
   const kinds = processes.map(programKind);
   if (kinds.includes('systemd')) return { kind: 'socket-activated' };
   const [first] = processes;
-  // It has ended between the two looks.
+  // The process has ended between the two looks.
   if (first === undefined) return { kind: 'closed' };
   const { program } = first;
   const units = [...new Set(processes.map(({ unit }) => unit?.name ?? ''))];

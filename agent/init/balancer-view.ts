@@ -28,7 +28,7 @@ export interface BalancerView {
   readonly rows: readonly ListedServer[];
 }
 
-/** How a HAProxy is asked. */
+/** What asking a HAProxy needs. */
 export interface AskPorts {
   readonly clock: Clock;
   readonly signal: AbortSignal;

@@ -23,7 +23,7 @@ export interface NodeAt {
   readonly leftOut: readonly ListedServer[];
 }
 
-/** An error names so many servers. */
+/** The most servers that an error names. */
 const NAMED = 8;
 
 /**

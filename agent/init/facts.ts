@@ -4,7 +4,7 @@ import type { ServerCandidate } from './candidates.ts';
 import type { NodeDetails } from './node-details.ts';
 import type { MasterFact, SocketAccess } from './socket-facts.ts';
 
-/** All that is known when the file is written. */
+/** All facts from which the file is written. */
 export interface Facts {
   /** The name that the node gets. */
   readonly node: string;
@@ -14,7 +14,7 @@ export interface Facts {
   readonly healthPage: string | null;
   /** Other applications of this machine at these HAProxys. */
   readonly others: readonly (readonly ServerCandidate[])[];
-  /** What is doubtful about the choice of servers. */
+  /** Doubts about the choice of servers. */
   readonly doubts: readonly string[];
   readonly tls: TlsFiles | null;
   readonly isRoot: boolean;
@@ -43,7 +43,7 @@ export interface Section {
   readonly warn: (text: string) => void;
 }
 
-/** What binds users to this node anywhere, as a list for a sentence; null where HAProxy shows nothing that does. */
+/** What binds users to this node at any HAProxy, as texts for a sentence; empty where HAProxy shows nothing that does. */
 export function stickyTexts({ nodes }: Facts): readonly string[] {
   const texts = nodes.flatMap(({ servers }) => servers.flatMap(({ sticky }) => sticky ?? []));
   return [...new Set(texts)];

@@ -3,7 +3,7 @@ import type { Clock } from '../system/clock.ts';
 import { httpGet, type HttpAnswer } from '../system/http.ts';
 import { endpointText } from './application.ts';
 
-/** Where applications usually say how they are, and last the page that every site has. */
+/** The usual paths of health pages, and last the page that every site has. */
 const PATHS = ['/health', '/healthz', '/actuator/health', '/'];
 /** For one page, in milliseconds. */
 const PAGE_MS = 1_000;
@@ -24,7 +24,7 @@ export async function findHealthPage(
     const url = new URL(path, `http://${endpointText(endpoint)}`);
     const answer = await httpGet(url, PAGE_MS, ports).catch((): HttpAnswer | null => null);
     ports.signal.throwIfAborted();
-    // It speaks no HTTP, or hangs: each further page would cost as long.
+    // The application speaks no HTTP, or hangs: each further page would take as long.
     if (answer === null) return null;
     if (answer.status === 200 && !answer.setsCookie) return url.href;
   }

@@ -18,7 +18,7 @@ import { accessOf, findMaster } from './socket-facts.ts';
 import { tomcatContexts } from './tomcat-contexts.ts';
 import { writeConfiguration, type Written } from './write.ts';
 
-/** All that is asked of all HAProxys, together. */
+/** The deadline of all questions to all HAProxys together. */
 const ASK_MS = 10_000;
 /** Debian's directory of PHP's sessions, and that of RHEL. */
 const PHP_SESSIONS = ['/var/lib/php/sessions', '/var/lib/php/session'];

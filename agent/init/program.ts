@@ -1,7 +1,7 @@
 import type { ListeningProcess } from './machine.ts';
 
 /**
- * What a listening process is: an application, whose users `init` may know a way to count, or a program that stands in
+ * The kind of a listening process: an application, whose users `init` may know a way to count, or a program in
  * front of one, which must not be stopped in its place. By its name and arguments. Pure.
  */
 export type ProgramKind =
@@ -14,7 +14,7 @@ export type ProgramKind =
   | 'python'
   | 'dotnet'
   | 'other'
-  /** It serves pages or hands requests on, or both. */
+  /** It serves pages or passes requests on, or both. */
   | 'web-server'
   | 'haproxy'
   /** The port of a container, held by its engine. */

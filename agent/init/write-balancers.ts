@@ -56,13 +56,13 @@ function writeTls(draft: YamlWriter, { tls }: Facts): void {
   draft.yaml(`    tls: { ca: ${scalar(ca)}, cert: ${scalar(cert)}, key: ${scalar(key)} }`);
 }
 
-/** Below level admin no state can be set by the socket: the words have to go by agent-check. */
+/** Below level admin the socket sets no state: states have to be set by agent-check. */
 function writeLevel(draft: YamlWriter, { facts, warn }: Section, node: NodeFacts): void {
   const { balancer } = node.at;
   if (balancer.level === 'admin') return;
   if (isByAgent(node, facts)) {
     draft.comment(
-      'A socket of level operator counts and sets nothing; HAProxy asks an agent of this node, so the words go that way.',
+      'A socket of level operator counts and sets nothing; HAProxy asks an agent of this node, so states are set by its answers.',
       4,
     );
     draft.yaml('    writer: agent-check');

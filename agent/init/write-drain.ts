@@ -5,10 +5,10 @@ import type { Section } from './facts.ts';
 /** Writes `drain`, and what an operator may want to add. */
 export function writeDrain(draft: YamlWriter, section: Section): void {
   draft.yaml('drain:');
-  draft.comment('So long the last user is waited for. Longer than a session usually lives.', 2);
+  draft.comment('How long a drain waits for the last user. Longer than a session usually lives.', 2);
   draft.yaml('  timeout: 30m');
   draft.comment(
-    'Then: restore puts back what was found, so that no user is lost and the node stays in service; force ends their sessions and says how many; hold goes on waiting.',
+    'Then: restore puts back what was found, so that no user is lost and the node stays in service; force ends their sessions and reports how many; hold goes on waiting.',
     2,
   );
   draft.yaml('  onTimeout: restore');
@@ -31,7 +31,7 @@ export function writeDrain(draft: YamlWriter, section: Section): void {
 function writeKeep(draft: YamlWriter, { facts, warn }: Section): void {
   const alone = facts.nodes.flatMap(({ servers }) => servers.filter(({ others }) => others === 0));
   draft.comment(
-    'So many other servers have to take users at each HAProxy, or a drain is refused (75 guard). 0: not asked, and users meet 503 while this node is out.',
+    'How many other servers have to take users at each HAProxy, or a drain is refused (75 guard). 0: not asked, and users meet 503 while this node is out.',
     2,
   );
   draft.choice(2, 'keep: 1');

@@ -31,7 +31,7 @@ const EXCHANGE_MS = 2_000;
 /** For the whole of a stick table: a million entries take some two seconds (BEHAVIOUR.md#stick-tables). */
 const TABLE_MS = 10_000;
 
-/** What this socket is, in one exchange: where it does not answer, nothing else is asked. */
+/** Reads level and version of this socket, in one exchange: where it does not answer, nothing else is asked. */
 export async function readAbout(
   { address, tls }: HaproxyConfig,
   { clock, signal }: ReadPorts,
@@ -46,7 +46,7 @@ export interface ReadPorts {
 }
 
 /**
- * The rest, each question once; it writes nothing.
+ * Reads the rest, each question once; it writes nothing.
  * @param tables names of those that may bind this node's users
  */
 export async function readHaproxy(

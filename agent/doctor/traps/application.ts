@@ -2,7 +2,7 @@ import type { Examination } from '../examination.ts';
 import { CLEAR, found, inside, unseen, type Sighting, type Trap } from '../trap.ts';
 import { APP_GONE } from './objections.ts';
 
-/** Can the application be stopped and started by this user, and is it seen how it is? */
+/** Traps of the application: this user cannot stop or start it, or nothing shows its health. */
 
 function stopFails({ stop, isAppGone }: Examination): Sighting {
   if (stop === null || stop.ok) return CLEAR;
@@ -34,7 +34,7 @@ function noProbe({ config }: Examination): Sighting {
 /** Of these systemd calls a unit started before the application has done anything (systemd.service(5)). */
 const BLIND_TYPES = new Set(['simple', 'exec', 'idle']);
 
-/** With a probe READY waits for it. */
+/** A start that returns too early; with a probe READY waits for the application. */
 function blindStart({ config, appUnit }: Examination): Sighting {
   if (config.app.probe !== null || config.app.start === null || appUnit === null) return CLEAR;
   return inside(appUnit, ({ name, properties }) =>

@@ -3,7 +3,7 @@ import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from
 import { NO_FILE, ofOthers } from './in-file.ts';
 import { APP_GONE } from './objections.ts';
 
-/** Can the users be counted, and does the asking itself make some? */
+/** Traps of counting: users cannot be counted, or a probe or check itself makes sessions. */
 
 function unread(examined: Examination): Sighting {
   const failed = examined.sources.flatMap(({ name, count }) => (count.ok ? [] : [`${name}: ${count.why}`]));
@@ -21,7 +21,7 @@ function checkMakesSessions(examined: Examination): Sighting {
   const answers = ownChecks.map(({ url, setsCookie }) =>
     inside(setsCookie, (sets) => (sets ? found(`${url} answers HAProxy's check with Set-Cookie`) : CLEAR)),
   );
-  // Of a HAProxy that shows no servers no check was asked.
+  // No check was sent for a HAProxy that shows no servers.
   const dark = examined.haproxies.map(({ servers }) => inside(servers, () => CLEAR));
   return together([...answers, ...dark, inside(file, (value) => ofOthers(examined, value))]);
 }

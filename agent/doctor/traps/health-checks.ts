@@ -1,7 +1,7 @@
 import type { Examination, HaproxyExamined, ServerExamined } from '../examination.ts';
 import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from '../trap.ts';
 
-/** HAProxy's verdict on the application, beside our own probe: who sees that it cannot answer? */
+/** Traps of health checks: neither HAProxy's check nor our probe sees that the application cannot answer. */
 
 /** What the check of one server asks, as `show stat` has it. */
 type CheckSeen =

@@ -36,7 +36,7 @@ function inFile(examined: Examination, look: (place: FileServer) => Sighting): S
   });
 }
 
-/** One file shows one HAProxy: of the others it is not known whether they run with the same lines. */
+/** One file shows one HAProxy: whether the others run with the same lines is unknown. */
 export function ofOthers({ haproxies }: Examination, { path }: HaproxyFile): Sighting {
   if (haproxies.length < 2) return CLEAR;
   return unseen(

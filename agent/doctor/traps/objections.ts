@@ -3,7 +3,7 @@ import { listed, UNKNOWN_USERS } from '../../lifecycle/model/objection.ts';
 import type { Examination, Objections } from '../examination.ts';
 import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from '../trap.ts';
 
-/** What admission itself has against a drain or a stop: asked of it, and decided nowhere else. */
+/** Traps that admission itself reports as objections to a drain or a stop, and that are decided nowhere else. */
 
 function objected(examined: Examination, code: Code): Sighting {
   return inside(examined.trial, (objections) =>
@@ -11,7 +11,7 @@ function objected(examined: Examination, code: Code): Sighting {
   );
 }
 
-/** That a source cannot be read is a trap of its own. */
+/** Without the objections to unreadable sources, which are a trap of their own. */
 function uncounted(examined: Examination): Sighting {
   const { found: all, unseen: reasons } = objected(examined, 'uncounted');
   const others = all.filter((message) => !message.includes(UNKNOWN_USERS));
@@ -41,7 +41,7 @@ function unkeepable(examined: Examination): Sighting {
 
 function unlisted(examined: Examination): Sighting {
   const blind = examined.haproxies.map(({ config, survey }) => {
-    if (!survey.ok) return CLEAR; // The trial says so.
+    if (!survey.ok) return CLEAR; // The trial reports that.
     const { blind: why, uncompared } = survey.value;
     const others = uncompared.filter((name) => !examined.config.ignoreServers.includes(name));
     return unseen(

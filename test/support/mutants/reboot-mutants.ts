@@ -17,11 +17,11 @@ export const REBOOT_MUTANTS: readonly Mutant[] = [
     replace: "  if (reboot === 'none') return outcome === null ? 'none' : 'none';",
   },
   {
-    name: 'a reboot is asked for although the disk does not hold it',
+    name: 'a reboot is asked for before the disk holds its intent',
     breaks: 'I8',
     file: 'phases/reboot.ts',
-    find: "  if (draft.state.op?.reboot !== 'intended' || !isDurable(draft.state)) return;",
-    replace: "  if (draft.state.op?.reboot !== 'sent' || !isDurable(draft.state)) return;",
+    find: "  if (op?.kind !== 'reboot' || !isDurable(draft.state)) return;",
+    replace: "  if (op?.kind !== 'reboot') return;",
   },
   {
     name: 'a reboot that does not come is waited for without end',

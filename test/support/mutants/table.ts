@@ -26,11 +26,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "  if (draft.state.phase === 'recovering') return;\n  reopenTaken(draft);",
   },
   {
-    name: "an operator's DRAIN or MAINT is nobody's",
+    // That a look takes an operator's state for ours breaks nothing by itself: the write names what it may replace.
+    name: "after a reload an operator's DRAIN or MAINT counts as ours",
     breaks: 'I2',
     file: 'sync/ownership.ts',
-    find: "  return forced !== 'ready' && forced !== target && !possiblyOurs.includes(forced);",
-    replace: '  return false;',
+    find: '      possiblyOurs: union(own.possiblyOurs, own.everWritten, [own.found.admin]),',
+    replace: "      possiblyOurs: ['ready', 'drain', 'maint'],",
   },
   {
     name: 'the fence is raised although the gate has not answered',

@@ -13,7 +13,7 @@ export function isFollowed(
   lookedAt: number,
 ): boolean {
   const forced = view.over?.forced ?? view.admin;
-  // A reload since that look has taken his DRAIN away: nothing tells that yet.
+  // A reload since that look has removed the operator's DRAIN: no look has shown that yet.
   const wasHis = by === 'operator' || (by === 'nobody' && since > lookedAt);
   return policy.foreignDrain === 'follow' && wasHis && forced === 'drain';
 }

@@ -1,0 +1,202 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { messageOf } from '../../../agent/system/error.ts';
+import { allEnded } from '../all-ended.ts';
+import { type CrowdedSite, openCrowdedSite } from '../crowded-site.ts';
+import type { Agent } from '../rig.ts';
+import { type KillPoint, nameOf } from './points.ts';
+import { crashAt, startMortal } from './run.ts';
+import { VERB_NAMES, VERBS, type VerbName } from './verbs.ts';
+
+/** kill -9 of the sidecar at every write and every exchange of every verb, at several sites beside each other. */
+
+/** Each phase is long enough to be met under load, and not longer. */
+const SITE = {
+  crowd: { population: 6, thinkMs: 100, stayMs: 300, pageMs: 10 },
+  site: { warmMs: 150, termMs: 150, checkInter: '200ms', idleMs: 10_000, slowstart: false },
+  quiet: '200ms',
+} as const;
+
+export interface CrashSums {
+  runs: number;
+  /** Of them, those whose operation was over before their point came. */
+  after: number;
+  /** Those killed before anything of the operation was on disk. */
+  unbegun: number;
+  reloads: number;
+  /** Runs that were played once more: this process had stood still, and the recorder in it with it. */
+  again: number;
+  /** Users let in by a reload that forgets everything while the application had its SIGTERM. */
+  late: number;
+  failed: number;
+  lost: number;
+  /** Seconds of one site for one run, on the average. */
+  seconds: number;
+  readonly broken: string[];
+}
+
+/** What is played. */
+export interface CrashOrder {
+  readonly points: readonly KillPoint[];
+  /** Sites beside each other. */
+  readonly sites: number;
+  /** Another lastcall.mjs to try. */
+  readonly program?: string;
+  /** Called for each point that broke a promise, at once. */
+  onBroken(line: string, point: KillPoint): void;
+  /** No other point is begun once one has broken a promise. */
+  readonly untilBroken?: boolean;
+}
+
+interface CrashPlan extends CrashOrder {
+  readonly again: KillPoint[];
+}
+
+/** So often what a busy machine may have spoilt is played once more. */
+const MOST_AGAIN = 3;
+
+/** So many of the points, each verb's in turn, from the first on again where there are fewer. */
+export function spread(points: readonly KillPoint[], count: number): KillPoint[] {
+  const stride = Math.max(1, points.length / count);
+  const chosen = Array.from(
+    { length: count },
+    (_none, at) => points[Math.floor(at * stride) % points.length],
+  );
+  return chosen.flatMap((point) => point ?? []);
+}
+
+/** Plays the points, and those once more that the machine was too busy for. */
+export async function playCrashes(asked: CrashOrder): Promise<CrashSums> {
+  const plan: CrashPlan = { ...asked, again: [] };
+  const sums: CrashSums = {
+    runs: 0,
+    after: 0,
+    unbegun: 0,
+    again: 0,
+    reloads: 0,
+    late: 0,
+    failed: 0,
+    lost: 0,
+    seconds: 0,
+    broken: [],
+  };
+  const queue = byVerb(plan.points);
+  const sites = Math.min(plan.sites, queue.length);
+  const work = async (): Promise<void> => {
+    while (queue.length > 0 && !isOver(plan, sums)) await atSite((place) => workAt(place, queue, plan, sums));
+  };
+  const began = performance.now();
+  for (let round = 0; round <= MOST_AGAIN; round++) {
+    queue.push(...plan.again.splice(0));
+    await allEnded(Array.from({ length: sites }, work));
+  }
+  for (const point of plan.again) sums.broken.push(`${nameOf(point)}: this machine is too busy to judge it`);
+  sums.seconds = Number((((performance.now() - began) / 1_000 / Math.max(1, sums.runs)) * sites).toFixed(2));
+  return sums;
+}
+
+const isOver = (plan: CrashPlan, sums: CrashSums): boolean =>
+  plan.untilBroken === true && sums.broken.length > 0;
+
+/** The same verb's are beside each other: another one may need another configuration. */
+function byVerb(points: readonly KillPoint[]): KillPoint[] {
+  return VERB_NAMES.flatMap((verb) => points.filter((point) => point.verb === verb));
+}
+
+/** Plays the queue at one site. Returns early after a broken promise: the next run has a site that is as new. */
+async function workAt(
+  place: CrowdedSite,
+  queue: KillPoint[],
+  plan: CrashPlan,
+  sums: CrashSums,
+): Promise<void> {
+  let agent: Agent | null = null;
+  let verb: VerbName | null = null;
+  for (let point = queue.shift(); point !== undefined; point = queue.shift()) {
+    if (verb !== point.verb) {
+      await agent?.stop();
+      verb = point.verb;
+      agent = await serving(place, verb, plan.program);
+    }
+    const next: Agent | null = await playOne(place, agent as Agent, point, plan, sums);
+    if (next === null || isOver(plan, sums)) return;
+    agent = next;
+  }
+}
+
+/** Longer than this process may stand still, in milliseconds: HAProxy, which answers through it, then seems to hang. */
+const STANDSTILL_MS = 100;
+
+/** @returns the sidecar that goes on; null where a promise was broken, or the point is to be played once more */
+async function playOne(
+  place: CrowdedSite,
+  agent: Agent,
+  point: KillPoint,
+  plan: CrashPlan,
+  sums: CrashSums,
+): Promise<Agent | null> {
+  const loop = monitorEventLoopDelay({ resolution: 10 });
+  loop.enable();
+  const { next, grave, slight } = await judged(place, agent, point, plan, sums);
+  loop.disable();
+  sums.runs += 1;
+  if (point.reload) sums.reloads += 1;
+  const broken = [...grave, ...slight];
+  if (broken.length === 0) return next;
+  const standstill = Math.round(loop.max / 1e6);
+  const line = `${nameOf(point)}: ${broken.join('; ')} (this process stood still for ${standstill} ms)`;
+  plan.onBroken(line, point);
+  if (grave.length > 0 || standstill < STANDSTILL_MS) sums.broken.push(line);
+  else {
+    sums.again += 1;
+    plan.again.push(point);
+  }
+  return null;
+}
+
+interface Judged {
+  readonly next: Agent | null;
+  /** What no load of the machine may cause. */
+  readonly grave: readonly string[];
+  readonly slight: readonly string[];
+}
+
+async function judged(
+  place: CrowdedSite,
+  agent: Agent,
+  point: KillPoint,
+  plan: CrashPlan,
+  sums: CrashSums,
+): Promise<Judged> {
+  const grave: string[] = [];
+  const slight: string[] = [];
+  try {
+    const seen = await place.during(() => crashAt(place, agent, point, plan.program));
+    if (!seen.isMet) sums.after += 1;
+    else if (point.n === VERBS[point.verb].counts[point.what])
+      slight.push(`${point.verb} has more than ${point.n} of ${point.what}: raise it in verbs.ts`);
+    if (!seen.isBegun) sums.unbegun += 1;
+    if (seen.isLate) sums.late += 1;
+    sums.failed += seen.failed;
+    if (!seen.isLate) sums.lost += seen.lost;
+    if (seen.failed > 0) grave.push(`${seen.failed} failed requests: ${seen.failures.join(', ')}`);
+    if (seen.lost > 0 && !seen.isLate) grave.push(`${seen.lost} sessions were lost`);
+    return { next: seen.agent, grave: [...grave, ...seen.grave], slight: [...slight, ...seen.broken] };
+  } catch (error) {
+    return { next: null, grave, slight: [messageOf(error)] };
+  }
+}
+
+async function serving(place: CrowdedSite, verb: VerbName, program?: string): Promise<Agent> {
+  const agent = await startMortal(place, verb, program);
+  await agent.reaches('serving');
+  return agent;
+}
+
+async function atSite<T>(work: (place: CrowdedSite) => Promise<T>): Promise<T> {
+  const place = await openCrowdedSite(SITE);
+  try {
+    return await work(place);
+  } finally {
+    await place.close();
+  }
+}

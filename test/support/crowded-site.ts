@@ -14,7 +14,7 @@ export interface CrowdedSite {
   readonly recorder: Recorder;
   /** Where the node's sidecar keeps its record. */
   readonly state: string;
-  /** Starts the node's sidecar; the one before must be dead. */
+  /** Starts the node's sidecar, and kills the one before where a failed test left it. */
   start(changes?: SidecarOptions): Promise<Agent>;
   /** Does the work, and tells what the users went through meanwhile. */
   during<T>(work: () => Promise<T>): Promise<T & Suffered>;
@@ -25,7 +25,7 @@ export interface CrowdedSite {
 export interface Suffered {
   readonly failed: number;
   readonly lost: number;
-  /** The texts of the first failures of all. */
+  /** The texts of the first of them. */
   readonly failures: readonly string[];
 }
 
@@ -63,6 +63,7 @@ export async function openCrowdedSite(options: CrowdedOptions = USUAL): Promise<
     recorder,
     state: `${site.dir}/${node.name}.json`,
     async start({ sections, ...changes } = {}) {
+      await last?.kill();
       last = await startSidecar(site, node, patience(), {
         quiet: options.quiet,
         ...changes,
@@ -84,6 +85,10 @@ export async function openCrowdedSite(options: CrowdedOptions = USUAL): Promise<
   };
 }
 
-function since(before: Report, { failed, lost, failures }: Report): Suffered {
-  return { failed: failed - before.failed, lost: lost - before.lost, failures };
+function since(before: Report, now: Report): Suffered {
+  return {
+    failed: now.failed - before.failed,
+    lost: now.lost - before.lost,
+    failures: now.failures.slice(before.failures.length),
+  };
 }

@@ -1,8 +1,8 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { messageOf } from '../../../agent/system/error.ts';
 import { allEnded } from '../all-ended.ts';
 import { type CrowdedSite, openCrowdedSite } from '../crowded-site.ts';
 import type { Agent } from '../rig.ts';
+import { STANDSTILL_MS, watchStandstill } from '../standstill.ts';
 import { type KillPoint, nameOf } from './points.ts';
 import { crashAt, startMortal } from './run.ts';
 import { VERB_NAMES, VERBS, type VerbName } from './verbs.ts';
@@ -31,6 +31,8 @@ export interface CrashSums {
   lost: number;
   /** Seconds of one site for one run, on the average. */
   seconds: number;
+  /** Sites that could not be opened or closed; their points were played at other ones. */
+  readonly mishaps: string[];
   readonly broken: string[];
 }
 
@@ -77,13 +79,12 @@ export async function playCrashes(asked: CrashOrder): Promise<CrashSums> {
     failed: 0,
     lost: 0,
     seconds: 0,
+    mishaps: [],
     broken: [],
   };
   const queue = byVerb(plan.points);
   const sites = Math.min(plan.sites, queue.length);
-  const work = async (): Promise<void> => {
-    while (queue.length > 0 && !isOver(plan, sums)) await atSite((place) => workAt(place, queue, plan, sums));
-  };
+  const work = (): Promise<void> => workThrough(queue, plan, sums);
   const began = performance.now();
   for (let round = 0; round <= MOST_AGAIN; round++) {
     queue.push(...plan.again.splice(0));
@@ -102,6 +103,24 @@ function byVerb(points: readonly KillPoint[]): KillPoint[] {
   return VERB_NAMES.flatMap((verb) => points.filter((point) => point.verb === verb));
 }
 
+/**
+ * Plays the queue at one site after the other.
+ * @throws the error of the site where none could be opened so many times in succession
+ */
+async function workThrough(queue: KillPoint[], plan: CrashPlan, sums: CrashSums): Promise<void> {
+  let mishaps = 0;
+  while (queue.length > 0 && !isOver(plan, sums)) {
+    try {
+      await atSite((place) => workAt(place, queue, plan, sums));
+      mishaps = 0;
+    } catch (error) {
+      sums.mishaps.push(messageOf(error));
+      mishaps += 1;
+      if (mishaps > MOST_AGAIN) throw error;
+    }
+  }
+}
+
 /** Plays the queue at one site. Returns early after a broken promise: the next run has a site that is as new. */
 async function workAt(
   place: CrowdedSite,
@@ -115,37 +134,35 @@ async function workAt(
     if (verb !== point.verb) {
       await agent?.stop();
       verb = point.verb;
-      agent = await serving(place, verb, plan.program);
+      agent = null;
     }
-    const next: Agent | null = await playOne(place, agent as Agent, point, plan, sums);
+    const next: Agent | null = await playOne(place, agent, point, plan, sums);
     if (next === null || isOver(plan, sums)) return;
     agent = next;
   }
 }
 
-/** Longer than this process may stand still, in milliseconds: HAProxy, which answers through it, then seems to hang. */
-const STANDSTILL_MS = 100;
-
-/** @returns the sidecar that goes on; null where a promise was broken, or the point is to be played once more */
+/**
+ * @param agent the sidecar in service; null: it is started first
+ * @returns the sidecar that goes on; null where a promise was broken, or the point is to be played once more
+ */
 async function playOne(
   place: CrowdedSite,
-  agent: Agent,
+  agent: Agent | null,
   point: KillPoint,
   plan: CrashPlan,
   sums: CrashSums,
 ): Promise<Agent | null> {
-  const loop = monitorEventLoopDelay({ resolution: 10 });
-  loop.enable();
+  const standstill = watchStandstill();
   const { next, grave, slight } = await judged(place, agent, point, plan, sums);
-  loop.disable();
+  const stoodStill = standstill();
   sums.runs += 1;
   if (point.reload) sums.reloads += 1;
   const broken = [...grave, ...slight];
   if (broken.length === 0) return next;
-  const standstill = Math.round(loop.max / 1e6);
-  const line = `${nameOf(point)}: ${broken.join('; ')} (this process stood still for ${standstill} ms)`;
+  const line = `${nameOf(point)}: ${broken.join('; ')} (this process stood still for ${stoodStill} ms)`;
   plan.onBroken(line, point);
-  if (grave.length > 0 || standstill < STANDSTILL_MS) sums.broken.push(line);
+  if (grave.length > 0 || stoodStill < STANDSTILL_MS) sums.broken.push(line);
   else {
     sums.again += 1;
     plan.again.push(point);
@@ -162,7 +179,7 @@ interface Judged {
 
 async function judged(
   place: CrowdedSite,
-  agent: Agent,
+  agent: Agent | null,
   point: KillPoint,
   plan: CrashPlan,
   sums: CrashSums,
@@ -170,7 +187,8 @@ async function judged(
   const grave: string[] = [];
   const slight: string[] = [];
   try {
-    const seen = await place.during(() => crashAt(place, agent, point, plan.program));
+    const first = agent ?? (await serving(place, point.verb, plan.program));
+    const seen = await place.during(() => crashAt(place, first, point, plan.program));
     if (!seen.isMet) sums.after += 1;
     else if (point.n === VERBS[point.verb].counts[point.what])
       slight.push(`${point.verb} has more than ${point.n} of ${point.what}: raise it in verbs.ts`);

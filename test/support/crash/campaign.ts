@@ -53,6 +53,12 @@ interface CrashPlan extends CrashOrder {
   readonly again: KillPoint[];
 }
 
+/**
+ * Users are in this process: where it stands still for so many milliseconds, and the machine with it, a session may end by
+ * its own time (`idleMs`), and a request have no answer in its.
+ */
+const LONG_STANDSTILL_MS = SITE.site.idleMs / 4;
+
 /** So often what a busy machine may have spoilt is played once more. */
 const MOST_AGAIN = 3;
 
@@ -154,15 +160,16 @@ async function playOne(
   sums: CrashSums,
 ): Promise<Agent | null> {
   const standstill = watchStandstill();
-  const { next, grave, slight } = await judged(place, agent, point, plan, sums);
+  const { next, grave, suffered, slight } = await judged(place, agent, point, plan, sums);
   const stoodStill = standstill();
   sums.runs += 1;
   if (point.reload) sums.reloads += 1;
-  const broken = [...grave, ...slight];
+  const broken = [...grave, ...suffered, ...slight];
   if (broken.length === 0) return next;
   const line = `${nameOf(point)}: ${broken.join('; ')} (this process stood still for ${stoodStill} ms)`;
   plan.onBroken(line, point);
-  if (grave.length > 0 || stoodStill < STANDSTILL_MS) sums.broken.push(line);
+  const longest = suffered.length > 0 ? LONG_STANDSTILL_MS : STANDSTILL_MS;
+  if (grave.length > 0 || stoodStill < longest) sums.broken.push(line);
   else {
     sums.again += 1;
     plan.again.push(point);
@@ -174,6 +181,8 @@ interface Judged {
   readonly next: Agent | null;
   /** What no load of the machine may cause. */
   readonly grave: readonly string[];
+  /** What users suffered, which a long standstill may cause. */
+  readonly suffered: readonly string[];
   readonly slight: readonly string[];
 }
 
@@ -184,7 +193,7 @@ async function judged(
   plan: CrashPlan,
   sums: CrashSums,
 ): Promise<Judged> {
-  const grave: string[] = [];
+  const suffered: string[] = [];
   const slight: string[] = [];
   try {
     const first = agent ?? (await serving(place, point.verb, plan.program));
@@ -196,11 +205,11 @@ async function judged(
     if (seen.isLate) sums.late += 1;
     sums.failed += seen.failed;
     if (!seen.isLate) sums.lost += seen.lost;
-    if (seen.failed > 0) grave.push(`${seen.failed} failed requests: ${seen.failures.join(', ')}`);
-    if (seen.lost > 0 && !seen.isLate) grave.push(`${seen.lost} sessions were lost`);
-    return { next: seen.agent, grave: [...grave, ...seen.grave], slight: [...slight, ...seen.broken] };
+    if (seen.failed > 0) suffered.push(`${seen.failed} failed requests: ${seen.failures.join(', ')}`);
+    if (seen.lost > 0 && !seen.isLate) suffered.push(`${seen.lost} sessions were lost`);
+    return { next: seen.agent, grave: seen.grave, suffered, slight: [...slight, ...seen.broken] };
   } catch (error) {
-    return { next: null, grave, slight: [messageOf(error)] };
+    return { next: null, grave: [], suffered, slight: [...slight, messageOf(error)] };
   }
 }
 

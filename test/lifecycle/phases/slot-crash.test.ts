@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Claim } from '../../../agent/lifecycle/model/pool.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import { POOL, inPool, neighbour, holders, queue, logged } from '../../support/world/pool-scene.ts';
 
 /** The slot of a sidecar that was killed, and of a configuration that has changed meanwhile (INVARIANTS.md#i5). */
@@ -61,6 +63,27 @@ describe('A crash', () => {
     Object.assign(it.lb, { others: 2 });
     it.time.advance(10_000);
     expect([it.sidecar.state.waiting, it.sidecar.state.phase, holders(it)]).toEqual([[], 'serving', []]);
+  });
+
+  test('keeps a request that waits for a slot beside an operation whose slot was freed meanwhile', () => {
+    const it = inPool();
+    it.site.visit();
+    const drain = it.ask('drain');
+    it.reach('draining');
+    let other: Claim | null = null;
+    it.crash({}, () => {
+      it.lock.free('app1');
+      other = neighbour(it);
+    });
+    const id = it.ask('restart', { waitForSlotMs: 60_000 });
+    it.until('it is accepted', () => it.sidecar.replies.some((one) => one.id === id));
+    expect(it.sidecar.state.op?.id).toBe(drain);
+    const record = JSON.parse(it.disk.content ?? '') as StateRecord;
+    expect(record.waiting?.map(({ request }) => request.id)).toEqual([id]);
+    it.crash();
+    it.site.leave();
+    it.lock.ask({ does: 'give', claim: other! }, it.time.now);
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'serving' });
   });
 
   test('that lost the record leaves the slot to be seen, and the node locks itself out by name', () => {

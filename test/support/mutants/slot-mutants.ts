@@ -31,6 +31,13 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     replace: '  if (candidate?.turnAt == null && waiting.length > 0) return true;\n  return is',
   },
   {
+    name: 'a request that waits for a slot is accepted before the disk has it',
+    breaks: 'I8',
+    file: 'admission/slot-request.ts',
+    find: '  resave(draft);\n  patch(draft, {\n    pending:',
+    replace: '  patch(draft, {\n    pending:',
+  },
+  {
     name: 'the slot of a holder is freed while its servers are out',
     breaks: 'I5',
     file: 'phases/dead-holders.ts',

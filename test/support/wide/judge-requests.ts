@@ -2,7 +2,7 @@ import { logResult } from '../../../agent/engine/result-log.ts';
 import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
 import type { Request, Result } from '../../../agent/lifecycle/model/api.ts';
 import type { Log } from '../../../agent/system/log-port.ts';
-import { recordOn } from './judge-disk.ts';
+import { acceptedOn } from '../world/accepted.ts';
 import { createTermJudge } from './judge-terms.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World } from './world.ts';
@@ -116,7 +116,8 @@ export function createRequests(world: World): Requests {
     if (one.state !== 'waiting') verdicts.broken('answered twice', [id, one.state]);
     Object.assign(one, { state: 'replied', ticket });
     if (joins !== null) terms.joined(node, one.request, ticket);
-    if (!onDisk(node).has(ticket) && after.op !== null && !peek(after).hasDiskAlarm)
+    const isDue = after.op !== null || peek(after).accepted.includes(ticket);
+    if (isDue && !acceptedOn(node.disk.content).includes(ticket) && !peek(after).hasDiskAlarm)
       verdicts.broken('accepted and not on disk', [id, ticket]);
   }
 
@@ -195,11 +196,6 @@ export function createRequests(world: World): Requests {
     return op === null ? [] : [op.id, ...op.tickets].map(find);
   }
 
-  function onDisk(node: SimNode): Set<string> {
-    const record = recordOn(node);
-    return new Set(record?.op ? [record.op.id, ...record.op.tickets.map(({ id }) => id)] : []);
-  }
-
   function isBeingChecked(id: string): boolean {
     const one = all.get(id);
     return one !== undefined && OWN.includes(one.request.by) && world.time.now - one.since < CHECKS_MS;
@@ -210,8 +206,8 @@ export function createRequests(world: World): Requests {
     submitted,
     cancelled: (node, id) => terms.cancelled(node, id),
     crashed(node) {
-      const known = onDisk(node);
-      const running = new Set(peek(node.state).op?.tickets ?? []);
+      const known = new Set(acceptedOn(node.disk.content));
+      const running = new Set(peek(node.state).accepted);
       const isTold = peek(node.state).hasDiskAlarm;
       for (const [id, one] of all) {
         if (one.node !== node || one.state === 'over') continue;

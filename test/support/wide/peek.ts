@@ -4,6 +4,7 @@ import { desired } from '../../../agent/lifecycle/model/desired.ts';
 import type { Ramp } from '../../../agent/lifecycle/model/ramp.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { textsOf } from '../../../agent/lifecycle/model/warnings.ts';
+import { acceptedBy } from '../world/accepted.ts';
 
 /**
  * All that the oracle reads of the lifecycle's own state. Everything else it judges from outside: events, effects,
@@ -30,6 +31,8 @@ export interface Peek {
   readonly soaks: boolean;
   /** By what it has failed in its soak; null = it has not. */
   readonly soakFailure: string | null;
+  /** Ids of requests that were accepted and are not over: parts of the operation, or they wait for a slot or for a hold. */
+  readonly accepted: readonly string[];
   /** Ids of requests that wait, or are being checked. */
   readonly waiting: readonly string[];
   /** The disk gets the record of a request that is not installed yet. */
@@ -96,6 +99,10 @@ class Peeked implements Peek {
 
   get soakFailure(): string | null {
     return this.#state.slot?.soak?.failure ?? null;
+  }
+
+  get accepted(): readonly string[] {
+    return acceptedBy(this.#state);
   }
 
   get waiting(): readonly string[] {

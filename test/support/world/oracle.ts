@@ -9,6 +9,7 @@ import type { BalancerState } from '../../../agent/lifecycle/model/server-state.
 import { serversOf } from '../../../agent/lifecycle/step-draft.ts';
 import type { Proof, ServerView } from '../../../agent/lifecycle/model/observation.ts';
 import type { Survey } from '../../../agent/lifecycle/model/survey.ts';
+import { acceptedBy, acceptedOn } from './accepted.ts';
 import type { StepTrace, SceneWorld } from './world.ts';
 import { createOwnershipInvariants } from './ownership-invariants.ts';
 
@@ -116,10 +117,9 @@ export function createOracle(world: SceneWorld): SceneOracle {
   function replied({ after }: StepTrace, { id, ticket }: { id: string; ticket: string }): void {
     if ((answered.get(id) ?? 'waiting') !== 'waiting') fail('one answer', [id, answered.get(id)]);
     answered.set(id, 'replied');
-    const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
-    const tickets = onDisk?.op?.tickets.map((one) => one.id) ?? [];
-    const known = onDisk?.op?.id === ticket || tickets.includes(ticket);
-    if (!known && after.op !== null && after.alarms['disk'] === undefined) fail('I8', ['reply', id, ticket]);
+    const isDue = after.op !== null || acceptedBy(after).includes(ticket);
+    const isKnown = acceptedOn(world.disk.content).includes(ticket);
+    if (isDue && !isKnown && after.alarms['disk'] === undefined) fail('I8', ['reply', id, ticket]);
   }
 
   function ended(result: Result, refused: boolean, state: State): void {
@@ -228,13 +228,13 @@ export function createOracle(world: SceneWorld): SceneOracle {
     submitted,
     crashed(state) {
       ownership.crashed(state.alarms['disk'] !== undefined);
-      const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
+      const accepted = acceptedBy(state);
+      const known = acceptedOn(world.disk.content);
       for (const [id, how] of answered) {
         // No caller can be answered any more; what was accepted and has not ended must be on the disk (I3).
         if (how === 'waiting') answered.set(id, 'over');
-        const owner = state.op?.tickets.find((ticket) => ticket.id === id);
-        if (how !== 'replied' || finished.has(id) || !owner || state.alarms['disk'] !== undefined) continue;
-        if (!onDisk?.op?.tickets.some((ticket) => ticket.id === id)) fail('I3', [id, onDisk?.phase]);
+        const isOver = how !== 'replied' || finished.has(id) || !accepted.includes(id);
+        if (!isOver && !known.includes(id) && state.alarms['disk'] === undefined) fail('I3', [id, known]);
       }
       // Reported before the crash, perhaps once more after it.
       finished.clear();

@@ -43,6 +43,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'observed/counts.ts',
     find: 'const IGNORED_AFTER_LOOKS = 3;\nconst IGNORED_AFTER_MS = 10_000;',
     replace: 'const IGNORED_AFTER_LOOKS = 1;\nconst IGNORED_AFTER_MS = 0;',
+    dims: ['ignore'],
   },
   {
     name: 'silence need not hold',
@@ -71,6 +72,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'recovery/restore.ts',
     find: "    signedOut: record.signedOut ?? 'no',",
     replace: "    signedOut: 'no',",
+    dims: ['sign-out'],
   },
   {
     name: 'an application is gone because the record says so',

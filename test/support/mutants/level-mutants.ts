@@ -22,6 +22,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'model/phase.ts',
     find: "  ending: false,\n  cancel: 'too-late',\n  gate: 'off',",
     replace: "  ending: false,\n  cancel: 'too-late',\n  gate: 'keep',",
+    dims: ['gate'],
   },
   {
     name: 'the guard is not asked while users are waited for',
@@ -29,6 +30,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'phases/capacity.ts',
     find: 'const SHORT_LOOKS = 2;',
     replace: 'const SHORT_LOOKS = 2e9;',
+    dims: ['neighbours'],
   },
   {
     name: 'of two at once both are fenced',
@@ -36,6 +38,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'phases/capacity.ts',
     find: "  if (outing.capacity.read !== 'enough') return readBack(draft, outing, verdict);",
     replace: "  if (outing.capacity.read !== 'enough') return 'go';",
+    dims: ['pool'],
   },
   {
     name: '`unreachable: ignore` has no patience',
@@ -51,6 +54,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'phases/drain.ts',
     find: '  if (draft.at - quiet.since < policy.quietMs) return;',
     replace: '  if (draft.at < quiet.since) return;',
+    dims: ['on-timeout'],
   },
   {
     name: 'the stop goes through behind a server that another hand holds in DRAIN',
@@ -58,6 +62,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'phases/fence.ts',
     find: "  return view !== undefined && (view.admin === 'drain' || forcedOf(view) === 'drain');",
     replace: "  return view !== undefined && view.admin === 'drain' && forcedOf(view) === 'maint';",
+    dims: ['operators'],
   },
   {
     name: 'a ticket is answered twice',
@@ -80,6 +85,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'recovery/restore.ts',
     find: '    recordedEnd: gone && !supervises ? NOT_LOOKED_INTO : null,',
     replace: '    recordedEnd: gone && supervises ? NOT_LOOKED_INTO : null,',
+    dims: ['other-hand'],
   },
   {
     name: 'an application that answers again stays gone',

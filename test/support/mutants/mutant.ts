@@ -15,7 +15,7 @@ export interface Mutant {
   /** Stands there exactly once. */
   readonly find: string;
   readonly replace: string;
-  /** Of the campaigns that hunt it, where the mixes that seeds draw meet its situation too seldom; default these mixes. */
+  /** Of the campaigns that hunt it: those that meet its situation often, where the mixes that seeds draw may not; default these mixes. */
   readonly dims?: readonly Dimension[];
 }
 

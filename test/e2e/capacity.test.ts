@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { lastcall } from '../support/cli.ts';
 import { runs } from '../support/long.ts';
+import { looks } from '../support/looks.ts';
 import { freePort } from '../support/ports.ts';
 import { openRig, type Rig, told } from '../support/rig.ts';
 import { startStub, type StubServer } from '../support/stub-server.ts';
@@ -59,17 +60,6 @@ describe('Two nodes that are asked in the same moment', () => {
   });
 });
 
-/** Until the sidecar has asked HAProxy so often since: the first of these answers reads DRAIN back. */
-async function looks({ haproxy }: Rig, times: number): Promise<void> {
-  let own = 0;
-  const connections = async (): Promise<number> => {
-    own += 1;
-    return Number(/^CumConns: (\d+)/m.exec(await haproxy.command('show info'))?.[1]) - own;
-  };
-  const first = await connections();
-  await until('the sidecar has looked', async () => (await connections()) >= first + times);
-}
-
 describe('A neighbour that dies while users are waited for', () => {
   test('what was found is put back; it comes back: DRAIN again, and done', async () => {
     const port = await freePort();
@@ -83,7 +73,7 @@ describe('A neighbour that dies while users are waited for', () => {
     const visitor = await site.signIn();
     const stopping = agent.plain('stop');
     await until('app1 is in DRAIN', async () => (await site.admin()) === 'DRAIN');
-    await looks(site, 3);
+    await looks(site.haproxy, 5);
     await neighbour.stop();
     await until('app1 is back', async () => (await site.admin()) === 'no check');
     expect((await status2()).startsWith('DOWN')).toBe(true);

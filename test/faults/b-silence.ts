@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { download, openWebsocket } from '../support/app-with-open-connections.ts';
 import { lastcall } from '../support/cli.ts';
+import { looks } from '../support/looks.ts';
 import { statusAt, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 import { compare, type Fault, type FaultSeen } from './fault.ts';
@@ -94,8 +95,12 @@ async function killedHaproxy(stage: FaultStage): Promise<FaultSeen> {
   });
   await rig.haproxy.restart();
   const from = performance.now();
+  // However long the sidecar pauses before it asks again: from here on it knows.
+  await looks(rig.haproxy, 1);
+  const asked = performance.now();
   await shows(rig.haproxy, 'DRAIN');
-  const again = Math.round(performance.now() - from);
+  const again = Math.round(performance.now() - asked);
+  const inAll = since(from);
   const page = await visitor.click();
   await visitor.leave();
   const { code, reasserts } = await agent.ends(json.id);
@@ -108,7 +113,7 @@ async function killedHaproxy(stage: FaultStage): Promise<FaultSeen> {
     stops: 1,
     stoppedWith: 0,
   };
-  return compare(seen, expected, `${again} ms from the first answer to DRAIN`);
+  return compare(seen, expected, `${inAll} from HAProxy's start to DRAIN`);
 }
 
 async function fullStatsSocket(stage: FaultStage): Promise<FaultSeen> {
@@ -208,7 +213,7 @@ export const SILENCE_FAULTS: readonly Fault[] = [
     number: 22,
     title: 'kill -9 of master and worker, and a start',
     made: 'kill -9 of all of HAProxy while draining, then another start of it',
-    expected: 'DRAIN is said again within a second of its first answer, and the stop is done',
+    expected: 'DRAIN is said again within a second of its first answer to the sidecar, and the stop is done',
     run: killedHaproxy,
   },
   {

@@ -2,6 +2,7 @@ import { transformSync } from '@swc/core';
 import { cp, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Dimension } from '../wide/dimensions.ts';
 
 /** One fault put into the lifecycle on purpose: the campaign has to find it. */
 export interface Mutant {
@@ -14,6 +15,8 @@ export interface Mutant {
   /** Stands there exactly once. */
   readonly find: string;
   readonly replace: string;
+  /** Of the campaigns that hunt it: those that meet its situation often, where the mixes that seeds draw may not; default these mixes. */
+  readonly dims?: readonly Dimension[];
 }
 
 /** How often the text that it replaces stands in the file, which is right once. */

@@ -8,6 +8,7 @@ export const RAMP_MUTANTS: readonly Mutant[] = [
     file: 'model/ramp.ts',
     find: "  return ramp?.by === 'steps' && !ramp.isLow;",
     replace: '  return false;',
+    dims: ['ramp'],
   },
   {
     name: 'the weight is whole as soon as the server is UP',
@@ -15,6 +16,7 @@ export const RAMP_MUTANTS: readonly Mutant[] = [
     file: 'model/ramp.ts',
     find: '  return steps[step] ?? full;',
     replace: '  return since === null ? (steps[step] ?? full) : full;',
+    dims: ['ramp'],
   },
   {
     name: 'a weight that an operator has set is taken for one of the ramp',
@@ -23,6 +25,7 @@ export const RAMP_MUTANTS: readonly Mutant[] = [
     find: '    return endByOther(draft, placed, view.weight, ramp);',
     replace:
       '    return patchRamp(draft, placed.balancerName, placed.name, { ours: [...ramp.ours, view.weight] });',
+    dims: ['ramp'],
   },
   {
     name: 'a weight that was lowered is forgotten in a crash',
@@ -30,6 +33,7 @@ export const RAMP_MUTANTS: readonly Mutant[] = [
     file: 'recovery/restore.ts',
     find: '    ramp: ramp && {',
     replace: '    ramp: null && {',
+    dims: ['ramp'],
   },
   {
     name: 'a weight stays low where the way back is left',
@@ -37,5 +41,6 @@ export const RAMP_MUTANTS: readonly Mutant[] = [
     file: 'phases/ramp.ts',
     find: '  const want = isRising ? weightAt(timed, draft.at) : ramp.full;',
     replace: '  const want = isRising ? weightAt(timed, draft.at) : (view.weight ?? ramp.full);',
+    dims: ['ramp'],
   },
 ];

@@ -1,3 +1,4 @@
+import { LEVEL_MUTANTS } from './level-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { RAMP_MUTANTS } from './ramp-mutants.ts';
 import { SLOT_MUTANTS } from './slot-mutants.ts';
@@ -32,6 +33,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'sync/ownership.ts',
     find: '      possiblyOurs: union(own.possiblyOurs, own.everWritten, [own.found.admin]),',
     replace: "      possiblyOurs: ['ready', 'drain', 'maint'],",
+    dims: ['operators', 'forgets'],
   },
   {
     name: 'the fence is raised although the gate has not answered',
@@ -82,6 +84,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'recovery/recover.ts',
     find: '  if (draft.policy.stopIsIdempotent) {',
     replace: '  if (draft.policy.canStop) {',
+    dims: ['early-stop'],
   },
   {
     name: 'a balancer that cannot be asked is known by its last look',
@@ -184,90 +187,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '  const staysOut = hold !== null || outing?.lasting === true;',
     replace: '  const staysOut = hold !== null;',
   },
-  {
-    name: 'a drain that has expired stays',
-    breaks: 'expires',
-    file: 'phases/expiry.ts',
-    find: "  if (draft.at < at || phase !== 'drained'",
-    replace: "  if (draft.at < at * 2 || phase !== 'drained'",
-  },
-  {
-    name: 'a sign-out is heard before anything has followed it',
-    breaks: 'sign-out',
-    file: 'phases/sign-out.ts',
-    find: "  else if (signedOut === 'no') patch(draft, { signedOut: 'unheard' });",
-    replace: "  else if (signedOut === 'no') patch(draft, { signedOut: 'heard' });",
-  },
-  {
-    name: 'the gate is not opened again',
-    breaks: 'gate',
-    file: 'model/phase.ts',
-    find: "  ending: false,\n  cancel: 'too-late',\n  gate: 'off',",
-    replace: "  ending: false,\n  cancel: 'too-late',\n  gate: 'keep',",
-  },
-  {
-    name: 'the guard is not asked while users are waited for',
-    breaks: 'keep',
-    file: 'phases/capacity.ts',
-    find: 'const SHORT_LOOKS = 2;',
-    replace: 'const SHORT_LOOKS = 2e9;',
-  },
-  {
-    name: 'of two at once both are fenced',
-    breaks: 'keep',
-    file: 'phases/capacity.ts',
-    find: "  if (outing.capacity.read !== 'enough') return readBack(draft, outing, verdict);",
-    replace: "  if (outing.capacity.read !== 'enough') return 'go';",
-  },
-  {
-    name: '`unreachable: ignore` has no patience',
-    breaks: 'unreachable',
-    file: 'observed/counts.ts',
-    find: 'const IGNORED_AFTER_LOOKS = 3;\nconst IGNORED_AFTER_MS = 10_000;',
-    replace: 'const IGNORED_AFTER_LOOKS = 1;\nconst IGNORED_AFTER_MS = 0;',
-  },
-  {
-    name: 'silence need not hold',
-    breaks: 'zero',
-    file: 'phases/drain.ts',
-    find: '  if (draft.at - quiet.since < policy.quietMs) return;',
-    replace: '  if (draft.at < quiet.since) return;',
-  },
-  {
-    name: 'the stop goes through behind a server that another hand holds in DRAIN',
-    breaks: 'held',
-    file: 'phases/fence.ts',
-    find: "  return view !== undefined && (view.admin === 'drain' || forcedOf(view) === 'drain');",
-    replace: "  return view !== undefined && view.admin === 'drain' && forcedOf(view) === 'maint';",
-  },
-  {
-    name: 'a ticket is answered twice',
-    breaks: 'results',
-    file: 'report/result.ts',
-    find: '  patch(draft, { op: { ...op, tickets: left } });',
-    replace: "  patch(draft, { op: { ...op, tickets: code === 'done' ? left : op.tickets } });",
-  },
-  {
-    name: 'the record does not hold that the application has signed itself out',
-    breaks: 'record',
-    file: 'recovery/restore.ts',
-    find: "    signedOut: record.signedOut ?? 'no',",
-    replace: "    signedOut: 'no',",
-  },
-  {
-    name: 'an application is gone because the record says so',
-    breaks: 'I16',
-    file: 'recovery/restore.ts',
-    find: '    recordedEnd: gone && !supervises ? NOT_LOOKED_INTO : null,',
-    replace: '    recordedEnd: gone && supervises ? NOT_LOOKED_INTO : null,',
-  },
-  {
-    name: 'an application that answers again stays gone',
-    breaks: 'gone',
-    file: 'phases/app-events.ts',
-    find: "  if (health === 'up' && isMissing && app.start !== 'sent')",
-    replace: "  if (health === 'up' && isMissing && app.start === 'sent')",
-  },
+  ...LEVEL_MUTANTS,
   ...RAMP_MUTANTS,
   ...SLOT_MUTANTS,
   ...REBOOT_MUTANTS,

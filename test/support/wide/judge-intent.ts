@@ -97,6 +97,9 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
       if (result.ok || result.code === 'deadline' || result.code === 'failed') own.isHeld = true;
       else if (result.code === 'cancelled' && !own.isHeld && peek(after).hold !== null)
         verdicts.broken('hold left over', [result.id, peek(after).phase]);
+      // What ends the node in any case goes over it, and nothing else.
+      if (result.code === 'failed' && !requests.isForcedBy(node))
+        verdicts.broken('hold not set', [result.id, result.message]);
     }
     // What was so already stays as it is, unless an expiry was asked for.
     const stays = !replied.has(result.id) && request.expiresMs === null;

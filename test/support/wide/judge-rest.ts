@@ -51,13 +51,15 @@ export function createRestJudge(
   }
 
   function levels(node: SimNode): void {
-    const { phase, op, healthIsUp } = peek(node.state);
+    const { phase, op, hold, healthIsUp } = peek(node.state);
     if (op) return;
     const isOut = ['draining', 'settling', 'fencing', 'drained', 'stopped'].includes(phase);
     const isFenced = phase === 'failed' && writes.isFenced(node);
     for (const { lb, server } of listedOf(node)) {
       const { admin, by, since, absent } = server;
       if (absent) continue;
+      if (hold !== null && isOpened(server, hold) && time.now - since > DUE_MS)
+        verdicts.broken('hold not set', [phase, lb.name, server.name, admin, hold]);
       const wanted = peek(node.state).wants(lb.name, server.name);
       // Over our fence READY waits for an application that is well (I15), if it takes for ever.
       const isAwaited = wanted === 'ready' && node.policy.hasProbe && !healthIsUp && writes.isFenced(node);
@@ -70,6 +72,11 @@ export function createRestJudge(
       if (ROTATION.includes(phase) && by === 'us' && admin !== 'ready' && admin !== found)
         verdicts.broken('not put back', [phase, lb.name, server.name, admin]);
     }
+  }
+
+  /** Users can come that a hold keeps away; what another hand has set beside READY is left to it. */
+  function isOpened({ admin, by }: LbServer, hold: 'drain' | 'maint'): boolean {
+    return admin === 'ready' || (by !== 'operator' && admin !== 'maint' && admin !== hold);
   }
 
   /** Put back when the node has returned, where its balancer is still configured; until then an alarm names it. */

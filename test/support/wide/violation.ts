@@ -62,6 +62,7 @@ export const RULES = {
   'READY over a hold': 'I18',
   'hold lost': 'I18',
   'hold left over': 'I18',
+  'hold not set': 'I18',
   'force not heard': '--force',
   'shutdown refused': 'signals',
   'drained in DRAIN': 'joins',

@@ -34,7 +34,7 @@ import { loadHttp } from './system/http.ts';
 
 /** Starts the engine for the flags; its first looks are under way when it is answered. */
 export async function createDirect(options: DirectOptions, world: World): Promise<DirectService> {
-  const config = configOf(options);
+  const config = directConfig(options);
   if (options.sessions !== null || options.health !== null) await loadHttp();
   const { balancers } = createBalancers(config, world, () => engine.status());
   const engine = composeEngine(config, { journal: NO_JOURNAL, balancers, child: null, direct: true }, world);
@@ -48,7 +48,8 @@ const NO_JOURNAL: Journal = {
   save: async () => undefined,
 };
 
-function configOf(options: DirectOptions): Config {
+/** A whole configuration of what the flags say; the rest has its default. */
+export function directConfig(options: DirectOptions): Config {
   return {
     node: hostname(),
     app: { probe: probeOf(options), onSignOut: 'ignore', start: null, stop: stopOf(options) },

@@ -66,7 +66,7 @@ test('What cannot be asked is a trap with its code; wrong words are 64', async (
   const absent = await doctor('--server', 'app/app9', '--json');
   expect(absent.code).toBe(1);
   const missing = diagnosisOf(absent).traps.find(({ id }) => id === 'no-such-server');
-  expect(missing?.found.join()).toContain('app/app1');
+  expect(missing?.found.join()).toContain('it has app1, app2');
   expect(missing?.fix).toContain('--server');
   const none = join(rig.dir, 'none.sock');
   const away = await lastcall(['doctor', '--haproxy', none, '--server', 'app/app1', '--json']).outcome;

@@ -144,7 +144,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "what was known of the application's health before the way back counts",
     breaks: 'I15',
     file: 'observed/health.ts',
-    find: "  emit(draft, { type: 'reset-probe' });\n  patch(draft, { health: 'unknown' });",
+    find: "  emit(draft, { type: 'reset-probe' });\n  patch(draft, { health: 'unknown', healthReason: null });",
     replace: '  patch(draft, {});',
   },
   {

@@ -8,7 +8,7 @@ import type { DoctorRequest, DoctorSetup } from './cli/ports.ts';
 import { composeEngine, targetsOf, type World } from './compose.ts';
 import type { Config, HaproxyConfig } from './config/config.ts';
 import { createClient } from './control/client.ts';
-import { directConfig } from './direct.ts';
+import { directConfig } from './direct-config.ts';
 import { diagnose } from './doctor/diagnose.ts';
 import type { Diagnosis } from './doctor/diagnosis.ts';
 import type { Examination, HaproxyExamined, Objections, ProbeExamined } from './doctor/examination.ts';

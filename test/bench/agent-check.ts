@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { startSidecar } from '../support/sidecar.ts';
 import type { Site } from '../support/site.ts';
+import { until } from '../support/until.ts';
 import { median, percentile, round, type Figure, type Plot } from './figures.ts';
 import { percentilesOf } from './percentiles.ts';
 
@@ -24,6 +25,8 @@ export async function agentCheck(site: Site): Promise<Figure[]> {
   if (node === undefined) throw new Error('the site has no third node');
   const sidecar = await startSidecar(site, node, AbortSignal.timeout(60_000));
   try {
+    // A sidecar that has just started and knows nothing yet answers with an empty line: no change.
+    await until('the sidecar knows what to answer', async () => (await faultOf(node.agentPort)) === null);
     const { ms, failed } = await pollAll(node.agentPort);
     const how = `${CONNECTIONS} connections, ${AT_ONCE} at a time`;
     const first = failed[0] === undefined ? '' : `; the first: ${failed[0]}`;

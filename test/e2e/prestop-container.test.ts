@@ -41,6 +41,7 @@ describe('Under run -- COMMAND', () => {
       lastcall: () => Promise.reject(new Error('not used')),
       stop: () => Promise.resolve(),
       kill: () => Promise.resolve(),
+      ended: child.outcome.then(() => undefined),
     });
     await agent.reaches('serving');
     return agent;

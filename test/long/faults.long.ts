@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
-import { rm, symlink, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { start } from '../support/cli.ts';
-import { mutated } from '../support/mutants/mutant.ts';
+import { mutated, programOf } from '../support/mutants/mutant.ts';
 import { MUTANTS } from '../support/mutants/table.ts';
 import { packageRoot } from '../support/sample.ts';
 
@@ -20,10 +20,7 @@ test.each(Object.entries(ROWS))('%s: row %i fails, and only with it', async (nam
   if (mutant === undefined) throw new Error(`no mutant is called ${name}`);
   const copy = await mutated(packageRoot(), mutant);
   try {
-    await symlink(join(packageRoot(), 'node_modules'), join(copy, 'node_modules'));
-    // What the bundle has built in.
-    const program = join(copy, 'lastcall.mjs');
-    await writeFile(program, `globalThis.LASTCALL_VERSION = '0.1.0';\nawait import('./agent/main.js');\n`);
+    const program = await programOf(copy, packageRoot());
     const main = join(packageRoot(), 'dist', 'test', 'faults', 'main.js');
     const play = (env: Record<string, string>): Promise<{ code: number | null; stdout: string }> =>
       start(process.execPath, [main, String(row)], env).outcome;

@@ -56,6 +56,8 @@ async function crashAndGoOn(
   reload: boolean,
 ): Promise<Omit<CrashReport, keyof Suffered>> {
   const { site, node, state } = place;
+  // A test before this one that failed may have left its gates there.
+  place.recorder.clear();
   const termsBefore = (await node.terms()).length;
   const first = await place.start();
   await first.reaches('serving');

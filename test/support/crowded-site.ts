@@ -1,8 +1,8 @@
-import { createUsers, type Report } from '../fixtures/users.ts';
+import { createUsers, type Report, type UsersOptions } from '../fixtures/users.ts';
 import { startRecorder, type Recorder } from './recorder.ts';
 import { type Agent, agentOf, patience } from './rig.ts';
-import { type Sidecar, startSidecar } from './sidecar.ts';
-import { openSite, type Site, type SiteNode } from './site.ts';
+import { type Sidecar, type SidecarOptions, startSidecar } from './sidecar.ts';
+import { openSite, type Site, type SiteNode, type SiteOptions } from './site.ts';
 
 /**
  * haproxy/haproxy.cfg, three nodes, and users who come and go: one is new every 50 ms, and the last one of a node is
@@ -14,8 +14,8 @@ export interface CrowdedSite {
   readonly recorder: Recorder;
   /** Where the node's sidecar keeps its record. */
   readonly state: string;
-  /** Starts the node's sidecar; the one before must be dead. */
-  start(): Promise<Agent>;
+  /** Starts the node's sidecar, and kills the one before where a failed test left it. */
+  start(changes?: SidecarOptions): Promise<Agent>;
   /** Does the work, and tells what the users went through meanwhile. */
   during<T>(work: () => Promise<T>): Promise<T & Suffered>;
   close(): Promise<void>;
@@ -25,38 +25,51 @@ export interface CrowdedSite {
 export interface Suffered {
   readonly failed: number;
   readonly lost: number;
-  /** The texts of the first failures of all. */
+  /** The texts of the first of them. */
   readonly failures: readonly string[];
 }
 
-const CROWD = { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 };
+/** How busy it is, and for how long each phase lasts. */
+export interface CrowdedOptions {
+  readonly crowd: Omit<UsersOptions, 'url'>;
+  readonly site: SiteOptions;
+  readonly quiet: string;
+}
+
 /**
  * So that each phase lasts long enough to be met, and not longer. A session whose answer never reached its user (a
  * connection that ended meanwhile) has no user, and ends as it does in any application.
  */
-const SITE = { warmMs: 300, termMs: 400, checkInter: '300ms', idleMs: 10_000 };
-const QUIET = '400ms';
+const USUAL: CrowdedOptions = {
+  crowd: { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 },
+  site: { warmMs: 300, termMs: 400, checkInter: '300ms', idleMs: 10_000 },
+  quiet: '400ms',
+};
 /** `backend/server` of the first node. */
 export const SERVER = 'app/app1';
 
-export async function openCrowdedSite(): Promise<CrowdedSite> {
-  const site = await openSite(SITE, patience());
-  const users = createUsers({ url: site.url, ...CROWD });
+export async function openCrowdedSite(options: CrowdedOptions = USUAL): Promise<CrowdedSite> {
+  const site = await openSite(options.site, patience());
+  const users = createUsers({ url: site.url, ...options.crowd });
   const [node] = site.nodes;
   if (node === undefined) throw new Error('the site has no nodes');
   const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/rec.sock`);
   const balancers = [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }];
-  const sidecars: Sidecar[] = [];
+  let last: Sidecar | null = null;
   await users.start();
   return {
     site,
     node,
     recorder,
     state: `${site.dir}/${node.name}.json`,
-    async start() {
-      const sidecar = await startSidecar(site, node, patience(), { quiet: QUIET, sections: { balancers } });
-      sidecars.push(sidecar);
-      return agentOf(sidecar);
+    async start({ sections, ...changes } = {}) {
+      await last?.kill();
+      last = await startSidecar(site, node, patience(), {
+        quiet: options.quiet,
+        ...changes,
+        sections: { balancers, ...sections },
+      });
+      return agentOf(last);
     },
     async during(work) {
       const before = users.report();
@@ -65,13 +78,17 @@ export async function openCrowdedSite(): Promise<CrowdedSite> {
     },
     async close() {
       await users.stop();
-      for (const sidecar of sidecars) await sidecar.kill();
+      await last?.kill();
       await recorder.close();
       await site.close();
     },
   };
 }
 
-function since(before: Report, { failed, lost, failures }: Report): Suffered {
-  return { failed: failed - before.failed, lost: lost - before.lost, failures };
+function since(before: Report, now: Report): Suffered {
+  return {
+    failed: now.failed - before.failed,
+    lost: now.lost - before.lost,
+    failures: now.failures.slice(before.failures.length),
+  };
 }

@@ -28,6 +28,8 @@ export interface Recorder {
   before(gate: (line: string) => Promise<'drop' | undefined> | 'drop' | undefined): void;
   /** Called with each line of the sidecar that was carried out, before the sidecar hears the answer. */
   after(gate: (line: string) => Promise<void> | undefined): void;
+  /** Takes both gates away, and drops the exchanges so far: a campaign of hours would hold them all. */
+  clear(): void;
   /** Nothing of the sidecar's passes until `resume`. */
   pause(): void;
   resume(): void;
@@ -120,6 +122,11 @@ export async function startRecorder(
     operate: (line) => inTurn(() => exchange('operator', line)),
     before: (gate) => void (before = gate),
     after: (gate) => void (after = gate),
+    clear() {
+      exchanges.length = 0;
+      before = () => undefined;
+      after = () => undefined;
+    },
     pause() {
       passing = new Promise((resolve) => (resume = resolve));
     },

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,8 @@ export interface SampleOptions {
   readonly agents?: readonly [number, number, number];
   /** Between two health checks; default as shipped. */
   readonly checkInter?: string;
+  /** false: a copy of it without its `slowstart`, which takes half a minute. */
+  readonly slowstart?: boolean;
 }
 
 /** haproxy/haproxy.cfg itself, running as a master with its worker. */
@@ -54,8 +56,17 @@ export interface Sample {
  * Runs haproxy/haproxy.cfg without privileges and resolves once its Runtime API answers.
  * @throws Error with HAProxy's own words when it ends instead
  */
-export function startSample(options: SampleOptions): Promise<Sample> {
-  return startSampleFile([SAMPLE], options.dir, sampleEnvironment(options));
+export async function startSample(options: SampleOptions): Promise<Sample> {
+  const file = options.slowstart === false ? await withoutSlowstart(options.dir) : SAMPLE;
+  return startSampleFile([file], options.dir, sampleEnvironment(options));
+}
+
+async function withoutSlowstart(dir: string): Promise<string> {
+  const parts = (await readFile(SAMPLE, 'utf8')).split(/ slowstart \w+/);
+  if (parts.length !== 2) throw new Error(`${SAMPLE} has ${parts.length - 1} times a slowstart, not once`);
+  const copy = join(dir, 'haproxy.cfg');
+  await writeFile(copy, parts.join(''));
+  return copy;
 }
 
 /** The environment that every sample takes: its Runtime API and its server-state-file. */

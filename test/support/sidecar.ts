@@ -28,6 +28,8 @@ export interface Sidecar {
   stop(): Promise<void>;
   /** SIGKILL, and waits for its end. */
   kill(): Promise<void>;
+  /** Resolves with its end, however it comes. */
+  readonly ended: Promise<void>;
 }
 
 /** Where a sidecar stands: a directory for its files, and its HAProxy. A site is such a place. */
@@ -49,6 +51,8 @@ export interface SidecarOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** lastcall.cjs, where it is not the one of this checkout. */
   readonly program?: string;
+  /** A module that Node loads before the program. */
+  readonly preload?: string;
 }
 
 /** What a sidecar knows of its node. */
@@ -92,7 +96,9 @@ export async function startSidecar(
   const control = join(site.dir, `${node.name}.sock`);
   await writeFile(file, JSON.stringify(sidecarConfig(site, node, options)));
   // setpriv: it dies with the process that started it, even when that one is killed.
-  const command = ['--pdeathsig', 'KILL', process.execPath, options.program ?? LASTCALL, 'run', '-c', file];
+  const preload = options.preload === undefined ? [] : ['--import', options.preload];
+  const program = [process.execPath, ...preload, options.program ?? LASTCALL, 'run', '-c', file];
+  const command = ['--pdeathsig', 'KILL', ...program];
   const child = spawn('setpriv', command, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
@@ -102,6 +108,7 @@ export async function startSidecar(
     stream.setEncoding('utf8').on('data', (chunk: string) => (log += chunk));
   }
   const ended = once(child, 'exit');
+  child.once('exit', (code, signal) => void (log += `(ended: ${code ?? signal})\n`));
   const failed = ended.then(([code]) =>
     Promise.reject(new Error(`lastcall run ended (${String(code)}): ${log}`)),
   );
@@ -127,6 +134,7 @@ export async function startSidecar(
     lastcall: (words, abort) => runLastcall([...words, '--socket', control], abort),
     stop,
     kill: () => end('SIGKILL'),
+    ended: ended.then(() => undefined),
   };
 }
 

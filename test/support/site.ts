@@ -30,6 +30,8 @@ export interface SiteOptions {
   readonly idleMs?: number;
   /** Between two health checks of HAProxy; default as shipped. */
   readonly checkInter?: string;
+  /** false: HAProxy gives a node that comes back its whole share of users at once. */
+  readonly slowstart?: boolean;
   /** Each node writes its good answers to /health down (see legacy-node.ts). */
   readonly logsHealth?: boolean;
   /** Each node writes its SIGTERMs down (see legacy-node.ts) and ends so many milliseconds later. */
@@ -62,6 +64,7 @@ export async function openSite(options: SiteOptions, signal: AbortSignal): Promi
       apps: [host(nodes[0]), host(nodes[1]), host(nodes[2])],
       agents: [nodes[0].agentPort, nodes[1].agentPort, nodes[2].agentPort],
       ...(options.checkInter === undefined ? {} : { checkInter: options.checkInter }),
+      ...(options.slowstart === undefined ? {} : { slowstart: options.slowstart }),
     });
     const { socket } = haproxy;
     return {

@@ -1,5 +1,5 @@
 import { transformSync } from '@swc/core';
-import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -35,6 +35,19 @@ export async function mutated(root: string, mutant: Mutant): Promise<string> {
   const built = join(copy, 'agent/lifecycle', mutant.file.replace(/\.ts$/, '.js'));
   await writeFile(built, compiled(source.replace(mutant.find, () => mutant.replace)));
   return copy;
+}
+
+/**
+ * Makes a program of such a copy, which runs from its files as the bundle does not.
+ * @param root the directory of package.json
+ * @returns its lastcall.mjs, inside of the copy
+ */
+export async function programOf(copy: string, root: string): Promise<string> {
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
+  const program = join(copy, 'lastcall.mjs');
+  // What the bundle has built in.
+  await writeFile(program, `globalThis.LASTCALL_VERSION = '0.1.0';\nawait import('./agent/main.js');\n`);
+  return program;
 }
 
 function sourceOf(root: string, file: string): string {

@@ -1,0 +1,50 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { playCrashes, spread } from '../support/crash/campaign.ts';
+import { allPoints, pointNamed } from '../support/crash/points.ts';
+import { runs } from '../support/long.ts';
+import { skipped } from '../support/skip.ts';
+import { Missing } from '../versions/cache.ts';
+import { bringHaproxy, installedHaproxy } from '../versions/haproxies.ts';
+
+/**
+ * kill -9 of the sidecar at every write and every exchange of every verb, with and without a reload in the same moment,
+ * under users who come and go: 5,400 runs, 1,800 on each HAProxy, within an hour each on two quiet cores. One point
+ * alone: `LASTCALL_CRASH='stop write 3 half reload' npm run test:long -- crash -t installed`.
+ */
+
+const RUNS = 1_800;
+/** Beside each other; more of them do not end sooner on two cores. A machine that is busy otherwise takes fewer. */
+const SITES = Number(process.env['LASTCALL_SITES'] ?? 4);
+
+const HAPROXIES = [
+  { name: 'as installed', bring: installedHaproxy },
+  { name: '3.0 (Debian trixie)', bring: () => bringHaproxy('trixie') },
+  { name: '3.2 (Debian sid)', bring: () => bringHaproxy('sid') },
+] as const;
+
+const { PATH, LASTCALL_CRASH } = process.env;
+afterEach(() => void (process.env['PATH'] = PATH));
+
+test.each(HAPROXIES)(
+  'HAProxy $name: no session lost, no second stop, no operation that does not end',
+  async ({ name, bring }) => {
+    const found = broughtOr(bring);
+    if (found instanceof Missing) return skipped(found.message);
+    process.env['PATH'] = `${found.dir}:${PATH}`;
+    const all = LASTCALL_CRASH === undefined ? allPoints() : [pointNamed(LASTCALL_CRASH)];
+    const points = LASTCALL_CRASH === undefined ? spread(all, runs(RUNS)) : all;
+    const say = (text: string): void => void process.stdout.write(`crash, HAProxy ${name}: ${text}\n`);
+    const { broken, ...sums } = await playCrashes({ points, sites: SITES, onBroken: say });
+    say(`${found.version}: ${all.length} points, ${JSON.stringify(sums)}, ${broken.length} broken`);
+    expect(broken).toEqual([]);
+  },
+);
+
+function broughtOr(bring: () => ReturnType<typeof installedHaproxy>): ReturnType<typeof bring> | Missing {
+  try {
+    return bring();
+  } catch (error) {
+    if (error instanceof Missing) return error;
+    throw error;
+  }
+}

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { operate } from './engine/operate.ts';
 import type { Balancer } from './balancers/balancer.ts';
 import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
-import type { DoctorRequest } from './cli/ports.ts';
+import type { DoctorRequest, DoctorSetup } from './cli/ports.ts';
 import { composeEngine, targetsOf, type World } from './compose.ts';
 import type { Config, HaproxyConfig } from './config/config.ts';
 import { createClient } from './control/client.ts';
+import { directConfig } from './direct-config.ts';
 import { diagnose } from './doctor/diagnose.ts';
 import type { Diagnosis } from './doctor/diagnosis.ts';
 import type { Examination, HaproxyExamined, Objections, ProbeExamined } from './doctor/examination.ts';
@@ -16,7 +16,7 @@ import { parseHaproxyFile, type HaproxyFile } from './doctor/haproxy-file/file.t
 import { readAbout, readHaproxy } from './doctor/read/haproxy.ts';
 import { readOwnChecks } from './doctor/read/own-checks.ts';
 import { readUnit } from './doctor/read/unit.ts';
-import { attempt, attemptSidecar, type Readout } from './doctor/readout.ts';
+import { attempt, attemptSidecar, NO_SIDECAR, type Readout } from './doctor/readout.ts';
 import type { Journal } from './journal/journal.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { isInRotation } from './lifecycle/model/phase.ts';
@@ -28,6 +28,7 @@ import { createStopper } from './app/create.ts';
 import { createPidFileRecords } from './app/pid-file-record.ts';
 import { LastcallError } from './system/error.ts';
 import { bootId } from './system/process.ts';
+import { userName } from './system/user-name.ts';
 import { readLock, whyUnwritable } from './examine-rights.ts';
 import { drainOnTrial } from './trial-drain.ts';
 
@@ -39,20 +40,31 @@ import { drainOnTrial } from './trial-drain.ts';
 /** The deadline of one look at one HAProxy. */
 const LOOK_MS = 2_000;
 const SIDECAR_UNIT = 'lastcall.service';
+const NO_FILE = { ok: false, why: 'no file names a sidecar', code: NO_SIDECAR } as const;
 
 /**
  * @throws LastcallError `config` for what only the drivers can check (an invalid URL)
  */
 export async function examine(request: DoctorRequest, world: World): Promise<Diagnosis> {
-  const examined = await readExamination(request, world);
-  const { live } = request;
+  const { live, setup } = request;
+  const examined = await readExamination({ ...request, ...nodeOf(setup) }, world);
   const proof = live === null ? null : await drainOnTrial(examined, live, world);
   return diagnose(examined, proof);
 }
 
+/** Of what flags say a whole configuration is made, as direct mode does it; the node is called by its servers. */
+function nodeOf(setup: DoctorSetup): Pick<Examination, 'config' | 'isDirect'> {
+  if (setup.kind === 'file') return { config: setup.config, isDirect: false };
+  const { options, ignoreServers } = setup;
+  const config = { ...directConfig(options), node: options.servers.join(', '), ignoreServers };
+  return { config, isDirect: true };
+}
+
+type Examined = Pick<DoctorRequest, 'haproxyFile' | 'env'> & Pick<Examination, 'config' | 'isDirect'>;
+
 /** Reads all at once; each reading has a deadline of its own. @throws LastcallError as `examine` */
 export async function readExamination(
-  { config, haproxyFile, env }: DoctorRequest,
+  { config, isDirect, haproxyFile, env }: Examined,
   world: World,
 ): Promise<Examination> {
   const { signal } = new AbortController();
@@ -64,14 +76,17 @@ export async function readExamination(
     readSources(config, world, signal),
     readProbe(config, world, signal),
     readApp(config, world, signal),
-    attemptSidecar(() => createClient(config.listen.control.path, world.clock).status(signal)),
-    whyUnwritable(dirname(config.state)),
+    isDirect
+      ? NO_FILE
+      : attemptSidecar(() => createClient(config.listen.control.path, world.clock).status(signal)),
+    isDirect ? null : whyUnwritable(dirname(config.state)),
     readLock(config, world, signal),
-    attempt(() => readUnit(SIDECAR_UNIT, units, signal)),
+    isDirect ? NO_FILE : attempt(() => readUnit(SIDECAR_UNIT, units, signal)),
     unit === null ? null : attempt(() => readUnit(unit, units, signal)),
   ]);
   return {
     config,
+    isDirect,
     haproxies,
     sources,
     probe,
@@ -236,14 +251,5 @@ async function tryDrain(config: Config, canStop: boolean, world: World): Promise
     throw new LastcallError(code, message ?? `the dry run ended with ${code}`);
   } finally {
     await engine.close();
-  }
-}
-
-/** The user's name in the system, or the number: a container's user often has no name. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? '?'}`;
   }
 }

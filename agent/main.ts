@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { runCli } from './cli/program.ts';
@@ -7,6 +7,7 @@ import { realClock } from './system/clock.ts';
 import { EXIT_CODES, errnoOf } from './system/error.ts';
 import { scrub } from './system/environment.ts';
 import type { Log } from './system/log-port.ts';
+import { userName } from './system/user-name.ts';
 
 /** `version` of package.json, which bundle.mjs puts in: this file runs from the bundle only. */
 declare const LASTCALL_VERSION: string;
@@ -103,15 +104,6 @@ void ended.then((code) => {
   // lives then is ended without its exit code. A slow reader gets all of the output first.
   process.stdout.write('', () => setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref());
 });
-
-/** The user's name in the system, or the number: a container's user often has no name. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? '?'}`;
-  }
-}
 
 function world(log: Log): World {
   return { clock: realClock, log, searchPath: process.env['PATH'], env: process.env };

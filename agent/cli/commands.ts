@@ -7,6 +7,7 @@ import type { InitCommandOptions } from './init.ts';
 import { operate } from './operate.ts';
 import {
   type VerbOptions,
+  addDirectDoctorOptions,
   addDirectOptions,
   addDirectStatusOptions,
   addHoldOptions,
@@ -189,21 +190,18 @@ function addInit(program: Command, onParsed: OnParsed): void {
 
 function addDoctor(program: Command, onParsed: OnParsed): void {
   const text = 'asks HAProxy, the application and this machine: will a drain be honest here?';
-  addVerb(program, 'doctor', text)
+  const verb = addVerb(program, 'doctor', text)
     .option('--haproxy-config <file>', 'haproxy.cfg, for what no socket shows')
     .option(
       '--live <url>',
       'a trial: DRAIN for as long as two requests to this frontend take, then what was found is put back',
-    )
-    .action((options: DoctorOptions) => {
-      onParsed({
-        name: 'doctor',
-        work: async (context) => {
-          const { doctor } = await import('./rare-commands.ts');
-          return doctor(options, context);
-        },
-      });
+    );
+  addDirectDoctorOptions(verb).action((options: DoctorOptions) => {
+    onParsed({
+      name: 'doctor',
+      work: async (context) => (await import('./rare-commands.ts')).doctor(options, context),
     });
+  });
 }
 
 function addCompletion(program: Command, onParsed: OnParsed): void {

@@ -84,6 +84,33 @@ export function readDirectStatus(options: Omit<VerbOptions, 'wait'>, globals: Gl
   return directOf(given, haproxy, null);
 }
 
+/** What `doctor` is given without a file: the words of a drain or a stop without a sidecar. */
+export interface DirectDoctor {
+  readonly options: DirectOptions;
+  readonly ignoreServers: readonly string[];
+}
+
+/**
+ * The flags of `doctor` without a file and a sidecar.
+ * @returns null when none of them was given
+ * @throws LastcallError `usage`
+ */
+export function readDirectDoctor(options: Omit<VerbOptions, 'wait'>, globals: Globals): DirectDoctor | null {
+  const { haproxy = [], server: servers = [], ignoreServer: ignoreServers = [] } = options;
+  const given = { ...options, wait: true };
+  if (haproxy.length === 0 && ignoreServers.length > 0)
+    throw usage('--ignore-server needs --haproxy', 'write it below `ignoreServers` of the file');
+  if (haproxy.length === 0) return refuseStray(given);
+  refuseSidecarOptions(given, globals);
+  if (servers.length === 0)
+    throw usage(
+      '--haproxy needs --server BACKEND/SERVER',
+      'see `lastcall status --haproxy ADDR` for its servers',
+    );
+  for (const name of ignoreServers) assertValid('--ignore-server', name, serverNameProblem(name));
+  return { options: directOf(given, haproxy, stopOf(given)), ignoreServers };
+}
+
 /** @throws LastcallError `usage` for a flag of direct mode without `--haproxy` */
 function refuseStray(options: VerbOptions): null {
   const stray = Object.entries(DIRECT_FLAGS).find(([key]) => options[key as keyof VerbOptions] !== undefined);

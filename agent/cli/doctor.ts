@@ -2,35 +2,44 @@ import type { Diagnosis } from '../doctor/diagnosis.ts';
 import { urlProblem } from '../config/validators.ts';
 import { EXIT_CODES, LastcallError, messageOf } from '../system/error.ts';
 import { type Interruption, listenForInterrupts } from './interrupt.ts';
-import type { Context, DoctorRequest, LiveRequest } from './ports.ts';
+import type { Context, DoctorRequest, DoctorSetup, LiveRequest } from './ports.ts';
+import { readDirectDoctor } from './direct-options.ts';
+import type { VerbOptions } from './options.ts';
 import { readSidecarConfig } from './run.ts';
 import { diagnosisLines } from './view/doctor.ts';
 import { printableIn } from './view/printable.ts';
 import { INTERRUPTED } from './view/result.ts';
 
 /** The options of `doctor`, as commander hands them over. */
-export interface DoctorOptions {
+export interface DoctorOptions extends Omit<VerbOptions, 'wait'> {
   readonly haproxyConfig?: string;
   /** URL of a frontend. */
   readonly live?: string;
 }
 
 /**
- * `lastcall doctor`: every trap of this setup, as this user sees it now.
+ * `lastcall doctor`: every trap of this setup, as this user sees it now. With `--haproxy` there is neither a file nor a
+ * sidecar: what the flags of direct mode say is all that is known of the node.
  * @returns the exit code: 0 when no trap breaks the promise, 69 when no balancer could be reached
  * @throws LastcallError `config`, `usage`; `interrupted` where a trial drain was not given the time to put back what it found
  */
 export async function doctor(options: DoctorOptions, context: Context): Promise<number> {
-  const { haproxyConfig: haproxyFile = null, live: url } = options;
+  const { haproxyConfig: haproxyFile = null, live: url, ...flags } = options;
   const wrong = url === undefined ? undefined : urlProblem(url);
   if (wrong !== undefined)
     throw new LastcallError('usage', `--live ${JSON.stringify(url)} ${wrong}`, {
       next: 'give the URL of a frontend that leads to this node',
     });
-  const { config } = await readSidecarConfig(context, null);
-  const request = { config, haproxyFile, env: context.ports.env };
+  const request = { setup: await setupOf(flags, context), haproxyFile, env: context.ports.env };
   if (url === undefined) return report(await context.ports.doctor({ ...request, live: null }), context);
   return onTrial({ ...request, url }, context);
+}
+
+async function setupOf(flags: Omit<VerbOptions, 'wait'>, context: Context): Promise<DoctorSetup> {
+  const direct = readDirectDoctor(flags, context.globals);
+  if (direct !== null) return { kind: 'flags', ...direct };
+  const { config } = await readSidecarConfig(context, null);
+  return { kind: 'file', config };
 }
 
 /** The first signal ends the trial and puts back what was found; the second one ends this command. */

@@ -68,6 +68,8 @@ export const EXAMPLES = {
     'lastcall doctor                          each trap with its consequence and its fix; 0 when none breaks the promise',
     'lastcall doctor --haproxy-config /etc/haproxy/haproxy.cfg',
     'runuser -u lastcall -- lastcall doctor   as the user of the sidecar',
+    'lastcall doctor --haproxy /run/haproxy/admin.sock --server app/app1 --sessions http://127.0.0.1:8080/sessions',
+    '                                         the same without a file and a sidecar: what `stop` with these words meets',
     'lastcall doctor --live http://127.0.0.1/ also a trial drain: do new users leave, and old ones stay?',
   ],
   check: [

@@ -121,6 +121,15 @@ export function addDirectStatusOptions(command: Command): Command {
   return command;
 }
 
+/** `doctor` without a file: the words of the drain or the stop that it is asked about. */
+export function addDirectDoctorOptions(command: Command): Command {
+  const group = 'Without a file and a sidecar:';
+  const direct: Direct = (flags, text) => new Option(flags, text).helpGroup(group);
+  const options = [...haproxyOptions(direct), ...appOptions(direct), ...policyOptions(direct)];
+  for (const option of [...options, ignoreServer().helpGroup(group)]) command.addOption(option);
+  return command;
+}
+
 /** Which HAProxys are asked, and by what name the node is known there. */
 export function addInitOptions(command: Command): Command {
   const [, , ...options] = haproxyOptions((flags, text) => new Option(flags, text));

@@ -36,8 +36,18 @@ export interface CliPorts {
   readonly doctor: (request: DoctorRequest) => Promise<Diagnosis>;
 }
 
+/** What is known of the node: its configuration file, or, without one, flags as of direct mode. */
+export type DoctorSetup =
+  | { readonly kind: 'file'; readonly config: Config }
+  | {
+      readonly kind: 'flags';
+      readonly options: DirectOptions;
+      /** Servers that are left out on purpose, as `ignoreServers` of the file. */
+      readonly ignoreServers: readonly string[];
+    };
+
 export interface DoctorRequest {
-  readonly config: Config;
+  readonly setup: DoctorSetup;
   /** The configuration file of HAProxy; null = none was given. */
   readonly haproxyFile: string | null;
   /** The environment with which lastcall was started. */

@@ -1,7 +1,7 @@
 import type { Examination } from './examination.ts';
 import type { Diagnosis, LiveProof, TrapFound, TrapUnseen } from './diagnosis.ts';
 import { TRAPS } from './table.ts';
-import type { Severity } from './trap.ts';
+import type { Severity, Trap } from './trap.ts';
 
 const PAGE = 'deploy/doctor.md';
 const ORDER: Readonly<Record<Severity, number>> = { breaks: 0, costs: 1, note: 2 };
@@ -12,12 +12,12 @@ const ORDER: Readonly<Record<Severity, number>> = { breaks: 0, costs: 1, note: 2
  * @returns the worst first, in the order of the table
  */
 export function diagnose(examined: Examination, live: LiveProof | null): Diagnosis {
-  const seen = TRAPS.map((trap) => ({ trap, sighting: trap.look(examined) }));
+  const { config, user, isDirect } = examined;
+  const possible = TRAPS.filter(({ ofFileOnly }) => !isDirect || ofFileOnly !== true);
+  const seen = possible.map((trap) => ({ trap, sighting: trap.look(examined) }));
   const traps = seen
-    .flatMap(({ trap: { id, severity, consequence, fix }, sighting }): TrapFound[] =>
-      sighting.found.length === 0
-        ? []
-        : [{ id, severity, found: sighting.found, consequence, fix, page: `${PAGE}#${id}` }],
+    .flatMap(({ trap, sighting: { found } }): TrapFound[] =>
+      found.length === 0 ? [] : [trapFound(trap, found, isDirect)],
     )
     .toSorted((one, other) => ORDER[one.severity] - ORDER[other.severity]);
   const reasons = new Map<string, string[]>();
@@ -27,7 +27,6 @@ export function diagnose(examined: Examination, live: LiveProof | null): Diagnos
   const isProven = live === null || live.result === 'proven';
   const isBroken = !isProven || traps.some(({ severity }) => severity === 'breaks');
   const code = isUnreached(examined) ? 'balancer-unreachable' : isBroken ? 'failed' : 'done';
-  const { config, user } = examined;
   return {
     ok: code === 'done',
     code,
@@ -35,9 +34,18 @@ export function diagnose(examined: Examination, live: LiveProof | null): Diagnos
     user,
     traps,
     unseen,
-    looked: TRAPS.length,
+    looked: possible.length,
     ...(live === null ? {} : { live }),
   };
+}
+
+function trapFound(
+  { id, severity, consequence, fix, fixByFlag }: Trap,
+  found: readonly string[],
+  isDirect: boolean,
+): TrapFound {
+  const cure = isDirect ? (fixByFlag ?? fix) : fix;
+  return { id, severity, found, consequence, fix: cure, page: `${PAGE}#${id}` };
 }
 
 /** No HAProxy of the configuration has answered. One that only polls us cannot be asked. */

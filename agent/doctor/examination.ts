@@ -11,6 +11,8 @@ import type { Readout } from './readout.ts';
 /** All that was read of a setup, as plain values: the traps are judged by it. */
 export interface Examination {
   readonly config: Config;
+  /** There is no file and no sidecar: `config` is made of the flags of direct mode, and has defaults for all else. */
+  readonly isDirect: boolean;
   readonly haproxies: readonly HaproxyExamined[];
   readonly sources: readonly SourceExamined[];
   /** null: none is configured; the same below. */

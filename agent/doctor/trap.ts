@@ -17,6 +17,10 @@ export interface Trap {
   readonly consequence: string;
   /** What ends it, in one line without a full stop. */
   readonly fix: string;
+  /** The same where flags take the place of a file (`doctor --haproxy`), where it differs. */
+  readonly fixByFlag?: string;
+  /** Only a file can lead into it: without one it is not looked for. */
+  readonly ofFileOnly?: true;
   readonly look: (examined: Examination) => Sighting;
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { skipped } from '../support/skip.ts';
@@ -90,6 +90,81 @@ describe('The systemd units', () => {
     const stop = Number(/^TimeoutStopSec=(\d+)m$/m.exec(dropIn)?.[1]);
     expect(drain).toBeGreaterThan(0);
     expect(stop).toBeGreaterThan(drain);
+  });
+});
+
+/** The shell's words of one line of the drop-in, with `lastcall` in the temporary directory. */
+async function commandOf(key: string): Promise<string> {
+  const { app } = await install(join(temp.path, 'lastcall'), '');
+  const text = await readFile(join(`${app}.d`, '10-lastcall.conf'), 'utf8');
+  const [, command] =
+    new RegExp(`^${key}=[-+]*/bin/sh -c '(.*lastcall (?:drain|ready).*)'$`, 'm').exec(text) ?? [];
+  if (command === undefined) throw new Error(`no ${key}`);
+  return command;
+}
+
+describe('Where `npm install --global` has the program away', () => {
+  /** In place of sleep(1): no time passes, each call is written down, and the program is there once it was called so often. */
+  const SLEEP = `#!/bin/sh
+echo >>HERE/slept
+test "$(wc -l <HERE/slept)" != "$PUT_AFTER" || mv HERE/new HERE/lastcall
+`;
+  const PROGRAM = '#!/bin/sh\necho "$*" >>HERE/called\n';
+
+  async function runLine(
+    key: string,
+    env: Readonly<Record<string, string>>,
+  ): Promise<Ran & { slept: number }> {
+    const command = await commandOf(key);
+    await mkdir(join(temp.path, 'bin'));
+    const write = (name: string, text: string): Promise<void> =>
+      writeFile(join(temp.path, name), text.replaceAll('HERE', temp.path), { mode: 0o755 });
+    await write('bin/sleep', SLEEP);
+    await write('new', PROGRAM);
+    await write('slept', '');
+    await write('called', '');
+    const { PATH = '/usr/bin:/bin' } = process.env;
+    const { code } = await new Promise<Ran>((resolve) => {
+      const options = { env: { PATH: `${temp.path}/bin:${PATH}`, ...env } };
+      execFile('/bin/sh', ['-c', command], options, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : (error.code ?? 'killed'), output: stdout + stderr });
+      });
+    });
+    const [slept, output] = await Promise.all(
+      ['slept', 'called'].map((name) => readFile(join(temp.path, name), 'utf8')),
+    );
+    return { code, output: output ?? '', slept: slept?.length ?? 0 };
+  }
+
+  test('the stop of the application waits for it, and then drains', async () => {
+    expect(await runLine('ExecStop', { MAINPID: '1', PUT_AFTER: '3' })).toEqual({
+      code: 0,
+      slept: 3,
+      output: 'drain --no-refuse --timeout 30m --on-timeout force --reason systemctl stop\n',
+    });
+  });
+
+  test('its start waits for it, and then asks for the return', async () => {
+    expect(await runLine('ExecStartPost', { PUT_AFTER: '3' })).toEqual({
+      code: 0,
+      slept: 3,
+      output: 'ready --no-wait --reason systemctl start\n',
+    });
+  });
+
+  test('a stop waits half a minute for a program that was removed, and not at all for an application that has ended', async () => {
+    expect(await runLine('ExecStop', { MAINPID: '1', PUT_AFTER: '0' })).toEqual({
+      code: 127,
+      slept: 30,
+      output: '',
+    });
+    await rm(join(temp.path, 'bin'), { recursive: true });
+    await rm(join(temp.path, 'app.service.d'), { recursive: true });
+    expect(await runLine('ExecStop', { MAINPID: '', PUT_AFTER: '0' })).toEqual({
+      code: 0,
+      slept: 0,
+      output: '',
+    });
   });
 });
 

@@ -65,7 +65,7 @@ describe('haproxy.cfg', () => {
     for (const id of ['sign-out-is-down', 'state-file-ignored', 'agent-inter', 'other-check'])
       expect({ id, found: found[id] }).toEqual({ id, found: [expect.stringContaining('server app1')] });
     expect(found['use-server']?.join()).toContain('use-server app1 if { path /x } (where its .if holds)');
-    expect(found['hard-stop-after']?.join()).toContain('drain.timeout is 30m');
+    expect(found['hard-stop-after']?.join()).toContain('a drain may take 30m');
     expect(found['socket-slots']?.join()).toContain('stats maxconn 4');
     expect(unseen['option-persist']).toBeUndefined();
   });

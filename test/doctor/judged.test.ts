@@ -53,7 +53,7 @@ async function examinationOf({ dir }: Haproxy, config: object): Promise<Examinat
   const loaded = await readConfig(file, { env: {}, hostname: 'here', isTerminal: false, supervised: false });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   const world = { clock: realClock, log: memoryLog(), searchPath: process.env['PATH'], env: {} };
-  return readExamination({ config: loaded.config, haproxyFile: null, env: {}, live: null }, world);
+  return readExamination({ config: loaded.config, isDirect: false, haproxyFile: null, env: {} }, world);
 }
 
 function sighting(id: string, changes: Partial<Examination> = {}): Sighting {

@@ -22,9 +22,24 @@ describe('Each trap', () => {
     expect(absent.map(({ id }) => id)).toEqual([]);
   });
 
+  test('has the cure there that differs where no file is, and no other', () => {
+    const written: string[] = [...PAGE.matchAll(/Without a file: (.*)\.$/gm)].map(([, text = '']) => text);
+    const expected = TRAPS.flatMap(({ fixByFlag }) => fixByFlag ?? []);
+    expect(written.toSorted()).toEqual(expected.toSorted());
+  });
+
+  test('names no key of a file as its cure where there is no file', () => {
+    const keys =
+      /`sessions`|app\.(?!stop|service)|drain\.|return\.|ignoreServers|`servers`|`master`|`stateFile`|sticky: false/;
+    const wrong = TRAPS.filter(({ fix, fixByFlag, ofFileOnly }) => {
+      return ofFileOnly !== true && keys.test(fixByFlag ?? fix);
+    });
+    expect(wrong.map(({ id }) => id)).toEqual([]);
+  });
+
   test('says its consequence and its fix in one sentence each', () => {
-    const long = TRAPS.filter(({ consequence, fix }) =>
-      [consequence, fix].some((text) => text.length > 140 || /[.\n]$|\. /.test(text)),
+    const long = TRAPS.filter(({ consequence, fix, fixByFlag = fix }) =>
+      [consequence, fix, fixByFlag].some((text) => text.length > 140 || /[.\n]$|\. /.test(text)),
     );
     expect(long.map(({ id }) => id)).toEqual([]);
   });

@@ -43,7 +43,7 @@ async function examination(more: Readonly<Record<string, unknown>>): Promise<Exa
   await writeFile(file, JSON.stringify({ node: 'app1', balancers, ...places, ...more }));
   const loaded = await readConfig(file, { env: {}, hostname: 'here', isTerminal: false, supervised: false });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  return readExamination({ config: loaded.config, haproxyFile: null, env: {}, live: null }, WORLD);
+  return readExamination({ config: loaded.config, isDirect: false, haproxyFile: null, env: {} }, WORLD);
 }
 
 let early: AbortController;

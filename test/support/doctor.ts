@@ -43,7 +43,10 @@ export async function examined(
   const loaded = await readConfig(file, { env: {}, hostname: 'here', isTerminal: false, supervised: false });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   const world = { clock: realClock, log: memoryLog(), searchPath: process.env['PATH'], env: process.env };
-  const diagnosis = await examine({ config: loaded.config, haproxyFile, env, live: null }, world);
+  const diagnosis = await examine(
+    { setup: { kind: 'file', config: loaded.config }, haproxyFile, env, live: null },
+    world,
+  );
   return { ...byId(diagnosis), diagnosis };
 }
 

@@ -27,8 +27,9 @@ function unhealthy({ probe, isAppGone }: Examination): Sighting {
   });
 }
 
-function noProbe({ config }: Examination): Sighting {
-  return config.app.probe === null ? found('app.probe is missing') : CLEAR;
+function noProbe({ config, isDirect }: Examination): Sighting {
+  if (config.app.probe !== null) return CLEAR;
+  return found(isDirect ? 'no --health is given' : 'app.probe is missing');
 }
 
 /** Of these systemd calls a unit started before the application has done anything (systemd.service(5)). */
@@ -48,6 +49,7 @@ export const APPLICATION_TRAPS: readonly Trap[] = [
     severity: 'breaks',
     consequence: 'every stop and restart is refused (70), since it cannot be carried out after the drain',
     fix: 'let this user stop it (deploy/polkit for a unit), or correct app.stop',
+    fixByFlag: 'let this user stop it (deploy/polkit for a unit), or correct --stop-pid or --stop-command',
     look: stopFails,
   },
   {
@@ -55,6 +57,7 @@ export const APPLICATION_TRAPS: readonly Trap[] = [
     severity: 'breaks',
     consequence: 'every restart is refused (70), since the node could not come back',
     fix: 'let this user start it (deploy/polkit for a unit), or correct app.start',
+    ofFileOnly: true,
     look: startFails,
   },
   {
@@ -62,6 +65,7 @@ export const APPLICATION_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'nothing shows that the application has ended: `restart` refuses (78), and `stop` warns',
     fix: 'write `gone: { pidFile: FILE }` or `gone: { port: PORT }` at app.stop',
+    fixByFlag: 'stop it by --stop-pid, or write a file, whose app.stop has `gone`',
     look: unproven,
   },
   {
@@ -70,6 +74,7 @@ export const APPLICATION_TRAPS: readonly Trap[] = [
     consequence:
       'the start returns before the application listens, and without a probe READY lets users in to errors',
     fix: 'write app.probe, or make the unit Type=notify or forking',
+    ofFileOnly: true,
     look: blindStart,
   },
   {
@@ -77,6 +82,7 @@ export const APPLICATION_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'READY cannot wait until the application is healthy: its first users may meet errors',
     fix: 'write app.probe with the page by which the application shows that it serves',
+    fixByFlag: 'give `ready` the page by which the application shows that it serves, with --health',
     look: noProbe,
   },
   {
@@ -84,6 +90,7 @@ export const APPLICATION_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'by its own probe the application is not healthy: `ready` and `restart` would wait in vain',
     fix: 'mend the application, or correct app.probe',
+    fixByFlag: 'mend the application, or correct --health',
     look: unhealthy,
   },
 ];

@@ -95,6 +95,7 @@ export const COUNTING_TRAPS: readonly Trap[] = [
     consequence:
       'the number of users is unknown, and unknown is never zero: a drain refuses, or waits to its deadline',
     fix: 'give this user the right to it, or correct it below `sessions`',
+    fixByFlag: 'correct --sessions, or let this machine reach it',
     look: unread,
   },
   {
@@ -103,6 +104,7 @@ export const COUNTING_TRAPS: readonly Trap[] = [
     consequence:
       'the sandbox of the sidecar shows it an empty directory in place of the application’s: its users are unknown there',
     fix: 'write PrivateTmp=no (or ProtectHome=no) in a drop-in of the unit, or move the session files',
+    ofFileOnly: true,
     look: hiddenFiles,
   },
   {

@@ -35,7 +35,7 @@ function otherPage(place: FileServer): Sighting {
   const ours = new URL(probe.url).pathname;
   const theirs = pathIn(request.uri);
   if (theirs.includes('$')) return unseen(`${place.file.path}: the URI of the check is ${request.uri}`);
-  return ours === theirs ? CLEAR : setting(place, `HAProxy asks ${theirs}, app.probe asks ${ours}`);
+  return ours === theirs ? CLEAR : setting(place, `HAProxy asks ${theirs}, lastcall asks ${ours}`);
 }
 
 function signOutIsDown(place: FileServer): Sighting {
@@ -69,6 +69,7 @@ const SEEN: readonly FileTrap[] = [
     consequence:
       'the 404 by which the application signs out takes the server DOWN, and its users lose their sessions',
     fix: 'write `http-check disable-on-404` in the backend',
+    ofFileOnly: true,
     see: signOutIsDown,
   },
   {
@@ -100,6 +101,7 @@ const SEEN: readonly FileTrap[] = [
     consequence:
       'HAProxy may send users to an application that lastcall takes for unhealthy, or the other way round',
     fix: 'let `option httpchk` and app.probe ask the same page',
+    fixByFlag: 'let `option httpchk` and --health ask the same page',
     see: otherPage,
   },
 ];

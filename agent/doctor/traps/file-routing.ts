@@ -26,7 +26,7 @@ function earlyEnd(place: FileServer): Sighting {
   const { timeoutMs } = place.examined.config.drain;
   if (ms >= timeoutMs) return CLEAR;
   return found(
-    `${place.file.path}:${end.number}: hard-stop-after ${text}, and drain.timeout is ${timeoutMs / 60_000}m`,
+    `${place.file.path}:${end.number}: hard-stop-after ${text}, and a drain may take ${timeoutMs / 60_000}m`,
   );
 }
 
@@ -111,7 +111,8 @@ const SEEN: readonly FileTrap[] = [
   {
     id: 'state-file-ignored',
     severity: 'breaks',
-    consequence: 'balancers.stateFile says that reloads keep DRAIN and MAINT, and this HAProxy forgets them',
+    consequence:
+      'a server-state file is named as if reloads kept DRAIN and MAINT, and this HAProxy forgets them',
     fix: 'write `server-state-file FILE` in global and `load-server-state-from-file global` in defaults',
     see: ignoredState,
   },
@@ -152,6 +153,7 @@ const SEEN: readonly FileTrap[] = [
     consequence:
       'after a reload HAProxy ends the users of the old worker before a drain would have let them finish',
     fix: 'make `hard-stop-after` longer than drain.timeout and the longest request',
+    fixByFlag: 'make `hard-stop-after` longer than the --timeout of a drain and the longest request',
     see: earlyEnd,
   },
   {

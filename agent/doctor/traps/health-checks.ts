@@ -98,6 +98,7 @@ export const HEALTH_CHECK_TRAPS: readonly Trap[] = [
     consequence:
       'READY comes as soon as a port is open: an application that opens its port before it can answer loses users',
     fix: 'write app.probe with the page by which the application shows that it serves',
+    ofFileOnly: true,
     look: openPort,
   },
   {
@@ -106,6 +107,7 @@ export const HEALTH_CHECK_TRAPS: readonly Trap[] = [
     consequence:
       'READY comes as soon as a port is open, and users get errors until HAProxy’s own check has failed',
     fix: 'write app.probe with the page that HAProxy’s check asks',
+    ofFileOnly: true,
     look: openPortAtFirst,
   },
   {

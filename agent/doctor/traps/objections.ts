@@ -72,6 +72,8 @@ export const OBJECTION_TRAPS: readonly Trap[] = [
     consequence:
       'between two clicks a bound user has no connection: zero connections are no proof, and `stop` refuses',
     fix: 'write a source that counts users below `sessions`, or `sticky: false` where no session is kept here',
+    fixByFlag:
+      'give --sessions URL, which answers how many users are here, or --not-sticky where no session is kept here',
     look: uncounted,
   },
   {
@@ -79,6 +81,7 @@ export const OBJECTION_TRAPS: readonly Trap[] = [
     severity: 'breaks',
     consequence: 'a hash is made anew by the DRAIN itself, which moves the users that it was to keep',
     fix: 'bind users by `cookie SRV insert indirect nocache` or a stick table; or `sticky: false`',
+    fixByFlag: 'bind users by `cookie SRV insert indirect nocache` or a stick table; or give --not-sticky',
     look: unkeepable,
   },
   {
@@ -87,6 +90,7 @@ export const OBJECTION_TRAPS: readonly Trap[] = [
     consequence:
       'another server leads to this application too: its users are not counted, and a stop would cut them',
     fix: 'list it below `servers`, or below `ignoreServers` where it is left out on purpose',
+    fixByFlag: 'name it with --server too, or with --ignore-server where it is left out on purpose',
     look: unlisted,
   },
   {
@@ -95,6 +99,8 @@ export const OBJECTION_TRAPS: readonly Trap[] = [
     consequence:
       'the server is in DRAIN or MAINT, or at weight 0, and not by lastcall: an operation refuses, or goes around it',
     fix: 'let its owner end it (of DNS: give the name an address), or take it over with `lastcall ready --force --reason`',
+    fixByFlag:
+      'let its owner end it (a sidecar of this node, an operator), or take it over with `lastcall ready --force --reason`',
     look: (examined) => objected(examined, 'held'),
   },
   {
@@ -102,6 +108,7 @@ export const OBJECTION_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'too few other servers take users: every drain is refused until there are more',
     fix: 'bring another server back, or set drain.keep and drain.keepBackups to what may be missing',
+    fixByFlag: 'bring another server back, or give --keep with how many have to be left',
     look: (examined) => objected(examined, 'guard'),
   },
 ];

@@ -8,7 +8,7 @@ function forgetful({ haproxies, config }: Examination): Sighting {
   return found(
     ...haproxies
       .filter((one) => one.config.stateFile === null)
-      .map((one) => `${one.config.address} has no \`stateFile\``),
+      .map((one) => `${one.config.address}: no server-state file is named`),
   );
 }
 
@@ -37,6 +37,7 @@ export const RELOAD_TRAPS: readonly Trap[] = [
     consequence:
       'a reload forgets DRAIN and MAINT until the next look: between the last look and the stop it lets new users in',
     fix: 'reload by haproxy/reload.sh and write its file as `stateFile`, or write drain.gate',
+    fixByFlag: 'reload by haproxy/reload.sh and give its file to `stop` with --state-file',
     look: forgetful,
   },
 ];

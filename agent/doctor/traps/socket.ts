@@ -45,7 +45,7 @@ function master({ master: answer }: HaproxyExamined): Sighting {
 function blind({ look, config }: HaproxyExamined, { config: { sessions } }: Examination): Sighting {
   if (config.master !== null || sessions.some(({ kind }) => kind === 'tcp')) return CLEAR;
   return inside(look, ({ uncounted }) =>
-    uncounted === null ? found(`${config.address} has no \`master\``) : CLEAR,
+    uncounted === null ? found(`${config.address}: no master CLI is named`) : CLEAR,
   );
 }
 
@@ -75,6 +75,7 @@ function noAgent(examined: Examination): Sighting {
 
 /** An agent-check of another program overrules what we set: `ready` ends our MAINT (BEHAVIOUR.md#agent-check-and-operators). */
 function foreignAgent(examined: Examination): Sighting {
+  if (examined.isDirect) return someAgent(examined);
   const ours = examined.config.listen.agentCheck;
   return eachServer(examined, ({ server }) => {
     if (server.agentStatus === '') return null;
@@ -82,6 +83,14 @@ function foreignAgent(examined: Examination): Sighting {
     const isOther = server.agentPort !== null && server.agentPort !== ours.port;
     return isOther ? `asks port ${server.agentPort}, and listen.agentCheck is ${ours.port}` : null;
   });
+}
+
+/** Without a file it may as well be that of a sidecar, which carries no state beside a Runtime API. */
+function someAgent(examined: Examination): Sighting {
+  const { found: places, unseen: reasons } = eachServer(examined, ({ server }) =>
+    server.agentStatus === '' ? null : `has an agent-check${portText(server)}, and no file shows whose it is`,
+  );
+  return unseen(...places, ...reasons);
 }
 
 function portText({ agentPort }: ServerExamined): string {
@@ -117,6 +126,7 @@ export const SOCKET_TRAPS: readonly Trap[] = [
     severity: 'breaks',
     consequence: 'the socket takes no `set server`: every operation is refused (78)',
     fix: 'write `level admin` at the `stats socket`, or `writer: agent-check` for this balancer',
+    fixByFlag: 'write `level admin` at the `stats socket`',
     look: (examined) => each(examined, level),
   },
   {
@@ -124,6 +134,7 @@ export const SOCKET_TRAPS: readonly Trap[] = [
     severity: 'breaks',
     consequence: 'HAProxy does not have this server: every operation is refused (78)',
     fix: 'write the server below `servers` as HAProxy names it: BACKEND/SERVER',
+    fixByFlag: 'give --server as HAProxy names it: BACKEND/SERVER',
     look: (examined) => each(examined, noServer),
   },
   {
@@ -140,6 +151,7 @@ export const SOCKET_TRAPS: readonly Trap[] = [
     consequence:
       'after each reload of HAProxy connections are unknown for `reloadGrace`, and a drain waits so long',
     fix: 'write the master CLI of this HAProxy as `master`, or add a `tcp` source',
+    fixByFlag: 'give the master CLI of this HAProxy with --master',
     look: (examined) => each(examined, (haproxy) => blind(haproxy, examined)),
   },
   {
@@ -148,6 +160,7 @@ export const SOCKET_TRAPS: readonly Trap[] = [
     consequence:
       'nothing sets the state of this server: agent-check is its writer, and HAProxy does not ask us',
     fix: 'write `agent-check agent-port PORT agent-inter 2s` on the server line',
+    ofFileOnly: true,
     look: noAgent,
   },
   {
@@ -163,6 +176,7 @@ export const SOCKET_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'HAProxy asks our agent-check and gets no answer: what goes by it does not arrive',
     fix: 'let HAProxy’s address into `listen.agentCheck.allow` and through the firewall',
+    ofFileOnly: true,
     look: deafAgent,
   },
 ];

@@ -42,6 +42,7 @@ export const SYSTEM_TRAPS: readonly Trap[] = [
     severity: 'breaks',
     consequence: 'no operation can begin (73): its intent has to be on disk first',
     fix: 'let this user write to the directory of `state` (StateDirectory= of the unit makes it)',
+    ofFileOnly: true,
     look: unwritableState,
   },
   {
@@ -49,6 +50,7 @@ export const SYSTEM_TRAPS: readonly Trap[] = [
     severity: 'breaks',
     consequence: 'the lock of the pool cannot be asked: every drain is refused (75 locked)',
     fix: 'let this user read and write it, or correct `lock` (deploy/etcd.md)',
+    ofFileOnly: true,
     look: unreadLock,
   },
   {
@@ -56,6 +58,7 @@ export const SYSTEM_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'nothing keeps pool.slots: two nodes may go out together, as far as drain.keep lets them',
     fix: 'write `lock` with a directory that the nodes share, or etcd (deploy/etcd.md)',
+    ofFileOnly: true,
     look: unguardedPool,
   },
   {
@@ -64,6 +67,7 @@ export const SYSTEM_TRAPS: readonly Trap[] = [
     consequence:
       'no sidecar answers at the control socket: nothing holds a drain over a reload, and no verb but direct mode works',
     fix: 'start it: `systemctl enable --now lastcall`; without systemd `lastcall run`',
+    ofFileOnly: true,
     look: awaySidecar,
   },
   {
@@ -71,6 +75,7 @@ export const SYSTEM_TRAPS: readonly Trap[] = [
     severity: 'note',
     consequence: 'what this user may do the sidecar’s user may not, or the other way round',
     fix: 'run doctor as the user of the sidecar',
+    ofFileOnly: true,
     look: otherUser,
   },
   {

@@ -32,18 +32,23 @@ function drainMs(command: string, timeoutMs: number): number | null {
   return duration.ok ? duration.ms : null;
 }
 
-const NO_UNIT =
-  'app.stop and app.start name no unit of systemd: what its own stop and a shutdown do, if it has one, is not seen';
+/** What its own stop and a shutdown do is then not seen. */
+function noUnit({ isDirect }: Examination): Sighting {
+  const who = isDirect ? 'no --stop-command names a unit' : 'app.stop and app.start name no unit';
+  return unseen(`${who} of systemd: what its own stop and a shutdown do, if it has one, is not seen`);
+}
 
-function noDropIn({ appUnit }: Examination): Sighting {
-  if (appUnit === null) return unseen(NO_UNIT);
+function noDropIn(examined: Examination): Sighting {
+  const { appUnit } = examined;
+  if (appUnit === null) return noUnit(examined);
   return inside(appUnit, (unit) =>
     drainIn(unit) === null ? found(`${unit.name} has no ExecStop= that drains`) : CLEAR,
   );
 }
 
-function shortGrace({ appUnit, config }: Examination): Sighting {
-  if (appUnit === null) return unseen(NO_UNIT);
+function shortGrace(examined: Examination): Sighting {
+  const { appUnit, config } = examined;
+  if (appUnit === null) return noUnit(examined);
   return inside(appUnit, (unit) => {
     const shown = unit.properties['TimeoutStopUSec'];
     const grace = systemdMs(shown);
@@ -91,6 +96,7 @@ export const UNIT_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'lastcall gives the stop up (70) while systemd still waits for the application',
     fix: 'make app.stop.systemd’s timeout longer than TimeoutStopSec= of the unit',
+    fixByFlag: 'write a file, whose app.stop.systemd has a `timeout`',
     look: impatient,
   },
 ];

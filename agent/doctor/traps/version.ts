@@ -54,6 +54,8 @@ export const VERSION_TRAPS: readonly Trap[] = [
     consequence:
       'after a reload with a broken file any connection to the master CLI ends HAProxy and its workers',
     fix: 'try each file with `haproxy -c` before a reload, or leave `master` out until HAProxy is upgraded',
+    fixByFlag:
+      'try each file with `haproxy -c` before a reload, or leave --master out until HAProxy is upgraded',
     look: (examined) => each(examined, fragileMaster),
   },
   {

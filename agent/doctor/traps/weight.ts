@@ -36,6 +36,7 @@ export const WEIGHT_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'a weight this small has no steps below it: return.warmUp gives the whole share at once',
     fix: 'write `weight 100` for all servers of the backend',
+    ofFileOnly: true,
     look: (examined) => ramped(examined, light),
   },
   {
@@ -43,6 +44,7 @@ export const WEIGHT_TRAPS: readonly Trap[] = [
     severity: 'costs',
     consequence: 'this balancing takes no weight but the whole one: return.warmUp cannot raise it',
     fix: 'balance by roundrobin, leastconn or random, or leave return.warmUp out',
+    ofFileOnly: true,
     look: (examined) => ramped(examined, stiff),
   },
 ];

@@ -90,12 +90,12 @@ describe('The calendars of two nodes of one machine', () => {
   }
 
   /** From now on this is asked of the node each second. */
-  async function schedule({ dir, agent }: Fleet, name: string, what: string): Promise<void> {
-    const file = join(dir, `${name}.yaml`);
+  async function schedule(all: Fleet, name: string, what: string): Promise<void> {
+    const file = join(all.dir, `${name}.yaml`);
     const config = JSON.parse(await readFile(file, 'utf8')) as object;
     const entry = { cron: '* * * * * *', do: what, reason: 'patches' };
     await writeFile(file, JSON.stringify({ ...config, schedule: [entry] }));
-    process.kill(agent(name).pid, 'SIGHUP');
+    process.kill(all.agent(name).pid, 'SIGHUP');
   }
 
   const refusals = async ({ dir }: Fleet, name: string): Promise<Record<string, unknown>[]> =>

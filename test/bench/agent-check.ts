@@ -70,7 +70,7 @@ async function pollAll(port: number): Promise<Answers> {
 async function faultOf(port: number): Promise<string | null> {
   try {
     const line = await text(connect(port, '127.0.0.1'));
-    return /^.*\n$/.test(line) ? null : `the answer is ${JSON.stringify(line)}`;
+    return /^.+\n$/.test(line) ? null : `the answer is ${JSON.stringify(line)}`;
   } catch (error) {
     return String(error);
   }

@@ -1,9 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { start } from '../support/cli.ts';
+import { processesWith } from '../support/marked-processes.ts';
 import { packageRoot } from '../support/sample.ts';
+import { until } from '../support/until.ts';
 import type { Row } from './figures.ts';
 import { describeMachine } from './machine.ts';
 import { renderPage, type BenchReport } from './page/page.ts';
@@ -44,7 +46,21 @@ describe('judged', () => {
       code: 1,
     },
     { is: 'no number', rows: [{ ...LOST, value: Number.NaN }], noise: STEADY, verdicts: ['FAIL'], code: 1 },
-    { is: 'missing, and not passed', rows: [MISSING], noise: STEADY, verdicts: ['missing'], code: 0 },
+    { is: 'missing alone', rows: [MISSING], noise: STEADY, verdicts: ['missing'], code: 75 },
+    {
+      is: 'missing beside one that is kept',
+      rows: [SLOWER, MISSING],
+      noise: STEADY,
+      verdicts: ['pass', 'missing'],
+      code: 0,
+    },
+    {
+      is: "broken by the machine's doing",
+      rows: [SLOWER, { ...LOST, machine: 'it stood still for 30 s' }],
+      noise: STEADY,
+      verdicts: ['pass', 'noisy'],
+      code: 75,
+    },
     {
       is: 'too close to the limit for the noise',
       rows: [SLOWER],
@@ -68,13 +84,14 @@ describe('judged', () => {
     });
   });
 
-  test('a part that throws has failed, and the others go on', async () => {
+  test('a part that throws, or measures nothing, has failed, and the others go on', async () => {
     const bad = (): Row[] => {
       throw new Error('HAProxy did not start');
     };
-    const rows = (await play({ bad, good: () => [SLOWER] })).flatMap((part) => part.rows);
+    const rows = (await play({ bad, empty: () => [], good: () => [SLOWER] })).flatMap((part) => part.rows);
     expect(rows.map(({ row, verdict }) => [row.name, verdict])).toEqual([
       ['bad', 'FAIL'],
+      ['empty', 'FAIL'],
       [SLOWER.name, 'pass'],
     ]);
     expect(renderTable(rows)[1]).toMatch(/^bad +FAIL: HAProxy did not start$/);
@@ -91,6 +108,15 @@ describe('judged', () => {
       third: (): Row[] => [LOST],
     };
     expect((await play(parts, STEADY, stop.signal)).map(({ name }) => name)).toEqual(['first']);
+  });
+
+  test('an interrupt ends a part that never hears of it', async () => {
+    const stop = new AbortController();
+    const deaf = (): Promise<Row[]> => {
+      stop.abort(new Error('interrupted'));
+      return new Promise(() => undefined);
+    };
+    expect(await play({ deaf }, STEADY, stop.signal)).toEqual([]);
   });
 
   test('the table has the peer, the ratio, the spread and what is missing', async () => {
@@ -117,6 +143,11 @@ describe('the page', () => {
   test('of a noisy run says so', async () => {
     expect(renderPage(await reportOf({ part: () => [SLOWER] }, NOISY))).toContain('Too noisy to judge');
     expect(renderPage(await reportOf({ part: () => [SLOWER] }))).toContain('The machine was steady');
+  });
+
+  test('of an interrupted run names what was not measured', async () => {
+    const report = { ...(await reportOf({})), unmeasured: ['poll', 'eta'] };
+    expect(renderPage(report)).toMatch(/nothing was measured[^]*Interrupted: poll, eta not measured/);
   });
 
   test.each(['<p>a<br/></div>', '<p a=b>x</p>', '<p>a & b</p>', '<p>', '<p a="<"/>'])(
@@ -156,6 +187,26 @@ describe('npm run bench', () => {
   });
 
   test.each([
+    { signal: 'SIGTERM', code: 143 },
+    { signal: 'SIGKILL', code: null },
+  ] as const)('$signal in the middle of a part leaves no process and no file', async ({ signal, code }) => {
+    const own = await mkdtemp(join(tmpdir(), 'lcs-'));
+    const bench = start(process.execPath, [main, '--only', 'flood', '--html', join(dir, `${signal}.html`)], {
+      TMPDIR: own,
+    });
+    // Itself, its reaper, three applications, HAProxy and its worker, a sidecar.
+    await until('the part runs', () => processesWith(own).length >= 8);
+    bench.child.kill(signal);
+    const { code: ended, stdout } = await bench.outcome;
+    expect(ended).toBe(code);
+    if (signal === 'SIGTERM')
+      expect(stdout).toMatch(/nothing was measured\ninterrupted by SIGTERM: not measured: flood\n/);
+    await until('all of them have ended', () => processesWith(own).length === 0);
+    expect(await readdir(own)).toEqual([]);
+    await rm(own, { recursive: true });
+  });
+
+  test.each([
     { words: ['--only', 'nothing'], says: '--only: one of eta, ' },
     { words: ['--runs', '0'], says: '--runs: a whole number of 1 or more' },
     { words: ['--more'], says: "Unknown option '--more'" },
@@ -166,7 +217,7 @@ describe('npm run bench', () => {
 });
 
 function play(
-  parts: Record<string, () => Row[]>,
+  parts: Record<string, () => Row[] | Promise<Row[]>>,
   noise = STEADY,
   signal = new AbortController().signal,
 ): Promise<PlayedPart[]> {
@@ -181,7 +232,7 @@ function play(
 
 async function reportOf(parts: Record<string, () => Row[]>, noise = STEADY): Promise<BenchReport> {
   const machine = describeMachine(new Date(0));
-  return { machine, loadBefore: 0.5, loadAfter: 1, runs: 1, parts: await play(parts, noise) };
+  return { machine, loadBefore: 0.5, loadAfter: 1, runs: 1, parts: await play(parts, noise), unmeasured: [] };
 }
 
 /** Everything that a browser could fetch. */

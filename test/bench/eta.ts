@@ -10,6 +10,12 @@ const MEDIAN_LIMIT = 1;
 const P90_LIMIT = 4;
 /** Half of the promises are later than the truth, half of them earlier, or nearly so. */
 const BIAS_LIMIT = 1.5;
+/**
+ * Of the curves: a forecast that were silent on all that is hard would look good above. One in four is a cliff, which shows nothing
+ * before, and after a quarter of a drain others have shown little.
+ */
+const UNANSWERED_EARLY = 1 / 2;
+const UNANSWERED_LATE = 1 / 4;
 /** Recorded curves: nothing of this machine is in them. */
 const exact = true;
 
@@ -43,6 +49,14 @@ export async function eta(): Promise<Figure[]> {
         exact,
       },
       { name: `${name}, p90`, value: percentile(errors, 0.9), unit: '', limit: P90_LIMIT, how, exact },
+      {
+        name: `ETA at ${share * 100} % of the drain: curves without an answer`,
+        value: drained.length - errors.length,
+        unit: '',
+        limit: drained.length * (share < 0.5 ? UNANSWERED_EARLY : UNANSWERED_LATE),
+        how: `of ${drained.length} recorded curves`,
+        exact,
+      },
     ];
   });
   const promised = SHARES.flatMap((share) => plateaus.filter((curve) => answerAt(curve, share) !== null));

@@ -33,6 +33,8 @@ interface Measurement {
   readonly how: string;
   /** What `value` was made of, in its unit: the table has their quartiles. */
   readonly samples?: readonly number[];
+  /** Why too much of it is this machine's doing, where that was seen: such a row is `noisy` in place of FAIL. */
+  readonly machine?: string;
   /** A count or a size, which a busy machine does not change: too much of it is FAIL, never `noisy`. */
   readonly exact?: boolean;
   /** What others had in the same run, besides the peer of the bound; they do not decide. */
@@ -89,6 +91,12 @@ export function measureOf(figure: Figure): number {
 /** False, too, for what is no number. */
 export function passes(figure: Figure): boolean {
   return measureOf(figure) <= figure.limit;
+}
+
+/** The largest one. @throws Error without any: nothing is no 0 */
+export function worst(values: readonly number[]): number {
+  if (values.length === 0) throw new Error('nothing was measured');
+  return Math.max(...values);
 }
 
 /** The middle one, or the mean of the two in the middle. */

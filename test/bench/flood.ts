@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { LASTCALL } from '../support/cli.ts';
 import { freePort } from '../support/ports.ts';
 import { packageRoot } from '../support/sample.ts';
@@ -96,17 +97,15 @@ async function pollsDuring(targets: readonly string[], agentPort: number): Promi
     answers.push(performance.now() - began);
     await new Promise((done) => setTimeout(done, POLL_EVERY_MS));
   }
+  const flooded = flooding.exitCode === null && flooding.signalCode === null;
   flooding.kill('SIGKILL');
   await ended;
+  if (!flooded) throw new Error('the flood had ended before the last poll');
   return answers;
 }
 
-/** Reads to the end of the connection. */
-function answered(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    connect(port, '127.0.0.1')
-      .on('error', reject)
-      .on('close', () => resolve())
-      .resume();
-  });
+/** @throws Error without a whole line: a connection that is refused in time is no answer */
+async function answered(port: number): Promise<void> {
+  const line = await text(connect(port, '127.0.0.1'));
+  if (!/^.+\n$/.test(line)) throw new Error(`agent-check answers ${JSON.stringify(line)}`);
 }

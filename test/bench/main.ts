@@ -10,6 +10,7 @@ import { PARTS, type Part } from './parts.ts';
 import { playParts } from './run.ts';
 import { round } from './figures.ts';
 import { renderTable } from './table.ts';
+import { keepTraces } from './traces.ts';
 import { countsOf, exitCodeOf, NOISY_FROM } from './verdict.ts';
 
 /*
@@ -17,9 +18,9 @@ import { countsOf, exitCodeOf, NOISY_FROM } from './verdict.ts';
  * HAProxy, each figure against its limit or against what people use instead, measured in turns. Ends with a table, and
  * with a page that has the plots (in a new directory of the temporary one, unless --html names a file).
  *
- * Exit code 0 when every limit is kept, 1 when one is broken, 75 when this machine was too noisy to judge one, 64 for
- * wrong words on the command line, 129, 130 and 143 on SIGHUP, SIGINT and SIGTERM. What is missing has not failed, and
- * has not passed.
+ * Exit code 0 when every limit is kept, 1 when one is broken, 75 when this machine was too noisy to judge one, or nothing could
+ * be judged at all, 64 for wrong words on the command line, 129, 130 and 143 on SIGHUP, SIGINT and SIGTERM. What is missing beside
+ * rows that passed has not failed. Whatever ends it, nothing that it has started outlives it (traces.ts).
  */
 
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
@@ -37,11 +38,24 @@ const stop = new AbortController();
 for (const [name, code] of Object.entries(SIGNALS)) {
   process.on(name, () => {
     process.exitCode = code;
+    // Of work that is given up.
+    process.on('unhandledRejection', () => undefined);
     stop.abort(new Error(`interrupted by ${name}`));
   });
 }
 const settings = settingsOrNull();
-if (settings !== null) await play(settings);
+if (settings !== null) {
+  const page = settings.html ?? join(await mkdtemp(join(tmpdir(), 'lastcall-bench-')), 'bench.html');
+  const traces = await keepTraces();
+  try {
+    await play(settings, page);
+  } finally {
+    const left = await traces.remove();
+    if (left > 0) process.stderr.write(`bench: ${left} processes were left, and are ended\n`);
+  }
+  // A part that has not heard of the interrupt still waits for what is gone now.
+  if (stop.signal.aborted) process.exit();
+}
 
 function settingsOrNull(): Settings | null {
   try {
@@ -64,18 +78,20 @@ function readSettings(args: string[]): Settings {
   return { parts: Object.fromEntries(parts), runs, html, json };
 }
 
-async function play({ parts, runs, html, json }: Settings): Promise<void> {
+async function play({ parts, runs, json }: Settings, page: string): Promise<void> {
   const machine = describeMachine(new Date());
   const loadBefore = loadNow();
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const played = await playParts({ parts, runs, signal: stop.signal, print, steadiness });
-  const report = { machine, loadBefore, loadAfter: loadNow(), runs, parts: played };
+  const unmeasured = Object.keys(parts).filter((name) => !played.some((part) => part.name === name));
+  const report = { machine, loadBefore, loadAfter: loadNow(), runs, parts: played, unmeasured };
   const rows = played.flatMap((part) => part.rows);
-  for (const line of ['', ...renderTable(rows), '', countsOf(rows)]) print(line);
+  if (rows.length > 0) for (const line of ['', ...renderTable(rows), '']) print(line);
+  print(countsOf(rows));
+  if (stop.signal.aborted) print(`${messageOf(stop.signal.reason)}: not measured: ${unmeasured.join(', ')}`);
   for (const { name, noise } of played.filter((part) => part.noise >= NOISY_FROM))
     print(`around ${name} the slowest tenth of equal works took ${round(noise)} times the fastest tenth`);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
-  const page = html ?? join(await mkdtemp(join(tmpdir(), 'lastcall-bench-')), 'bench.html');
   await writeFile(page, renderPage(report));
   print(`the page: ${page}`);
   if (!stop.signal.aborted) process.exitCode = exitCodeOf(rows);

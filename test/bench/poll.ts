@@ -149,10 +149,14 @@ async function bytesOf(haproxy: Haproxy): Promise<number> {
 }
 
 /** One poll of our own driver, over and over. The first ones find out the server's number and the worker; they are over. */
-async function polling(socket: string): Promise<() => Promise<unknown>> {
+async function polling(socket: string): Promise<() => Promise<void>> {
   const { signal } = new AbortController();
   const options = { address: `unix:${socket}`, servers: ['app/app1'], timeoutMs: 5000 };
   const balancer = createRuntimeBalancer(options, { clock: realClock });
-  for (let look = 0; look < 3; look++) await balancer.look(signal);
-  return () => balancer.look(signal);
+  const look = async (): Promise<void> => {
+    const { addresses = {} } = await balancer.look(signal);
+    if (!('app/app1' in addresses)) throw new Error('a poll has not seen app/app1');
+  };
+  for (let time = 0; time < 3; time++) await look();
+  return look;
 }

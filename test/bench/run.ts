@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../agent/system/error.ts';
 import { openSite, type Site } from '../support/site.ts';
 import type { BrokenPart, Row } from './figures.ts';
@@ -17,7 +19,13 @@ export interface PlayOptions {
   readonly steadiness: () => Promise<Steadiness>;
 }
 
-/** Plays the parts one after the other, and judges each row by the noise around its part. A part that throws is broken; the others go on. */
+/** A part that is interrupted may put its things away for so long; what it has not ended by then the run's reaper ends. */
+const CLOSING_MS = 2_000;
+
+/**
+ * Plays the parts one after the other, and judges each row by the noise around its part. A part that throws, or measures
+ * nothing, is broken; the others go on.
+ */
 export async function playParts(options: PlayOptions): Promise<PlayedPart[]> {
   const { signal, runs, print } = options;
   let opened: Promise<Site> | null = null;
@@ -27,9 +35,9 @@ export async function playParts(options: PlayOptions): Promise<PlayedPart[]> {
     let before = await options.steadiness();
     for (const [name, part] of Object.entries(options.parts)) {
       const began = performance.now();
-      const rows = await rowsOf(name, part, { signal, runs, site });
+      const rows = await unlessInterrupted(rowsOf(name, part, { signal, runs, site }), signal);
       const seconds = (performance.now() - began) / 1_000;
-      if (signal.aborted) break;
+      if (rows === null || signal.aborted) break;
       const after = await options.steadiness();
       const noise = noiseOf([before, after]);
       before = after;
@@ -38,7 +46,7 @@ export async function playParts(options: PlayOptions): Promise<PlayedPart[]> {
       played.push({ name, rows: judged, seconds, noise, load: loadNow() });
     }
   } finally {
-    await closeSite(opened);
+    await unlessInterrupted(closeSite(opened), signal);
   }
   return played;
 }
@@ -50,9 +58,25 @@ export function commandOf(part: string): string {
 
 async function rowsOf(name: string, part: Part, bench: Bench): Promise<readonly (Row | BrokenPart)[]> {
   try {
-    return await part(bench);
+    const rows = await part(bench);
+    return rows.length === 0 ? [{ name, broken: 'nothing was measured' }] : rows;
   } catch (error) {
     return [{ name, broken: messageOf(error) }];
+  }
+}
+
+/** Null where it is not over in time after an interrupt: not every part hears of one. */
+async function unlessInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  const waiting = new AbortController();
+  const late = async (): Promise<null> => {
+    if (!signal.aborted) await once(signal, 'abort', { signal: waiting.signal });
+    await sleep(CLOSING_MS, undefined, { signal: waiting.signal });
+    return null;
+  };
+  try {
+    return await Promise.race([work, late()]);
+  } finally {
+    waiting.abort();
   }
 }
 

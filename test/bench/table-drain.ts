@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../agent/system/error.ts';
 import type { UsersCommand, UsersReport } from '../fixtures/steady-users.ts';
 import { startChildProgram, type ChildProgram } from '../support/child-program.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
@@ -18,16 +19,24 @@ const ENTRIES = 1_000_000;
 const OWN = 1_000;
 /** The node's users leave so long after the drain began. */
 const OWN_LIFE_MS = 5_000;
-const RUNS = 5;
-/** All runs have ended by then. A table is believed once HAProxy is older than its longest entry: this is waited for first. */
-const OTHERS_LIFE_S = 240;
+const RUNS = 3;
+/**
+ * All runs have ended by then: a drain takes some twenty times a scan (scan-pause.ts), so 40 s where a scan takes two, and is played
+ * with as long without one. A table is believed once HAProxy is older than its longest entry: this is waited for first.
+ */
+const OTHERS_LIFE_S = 300;
+/** One scan, on a machine that is busy with other work. */
+const SCAN_TIMEOUT = '20s';
+/** Of the whole: both of the above, and what it takes to fill the table. */
+const DEADLINE_MS = 12 * 60_000;
+/** Of the sidecar's log, where it goes wrong. */
+const LOG_LINES = 3;
 const REQUESTS_PER_SECOND = 400;
 const TAIL = 0.999;
 const LIMIT = 1.2;
 const KEY_LENGTH = 32;
 /** Of the table itself; the entries get shorter lives of their own. */
 const EXPIRE_MS = 30 * 60_000;
-const SUBMIT_MS = 60_000;
 
 interface TableSite {
   readonly haproxy: Haproxy;
@@ -41,25 +50,50 @@ interface TableSite {
 
 /** What users of the other nodes wait while one node drains by a stick table of a million entries, beside as long without a drain. */
 export async function tableDrain(site: Site, signal: AbortSignal): Promise<Figure[]> {
-  const where = await openTableSite(site, signal);
-  const [draining, quiet]: [UsersReport[], UsersReport[]] = [[], []];
-  const seconds: number[] = [];
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]);
+  const where = await openTableSite(site, limited);
+  const step = { name: '' };
   try {
-    await old(where.haproxy, signal);
-    await where.fill('other', ENTRIES - OWN, OTHERS_LIFE_S * 1_000);
-    for (let run = 0; run < RUNS; run++) {
-      const began = performance.now();
-      draining.push(await during(where, () => drained(where)));
-      const ms = performance.now() - began;
-      seconds.push(ms / 1_000);
-      await done(where.agent, 'ready');
-      quiet.push(await during(where, () => sleep(ms, undefined, { signal })));
-    }
-    await stillFull(where.haproxy);
+    return await Promise.race([measured(where, step, limited), aborted(limited)]);
+  } catch (error) {
+    const log = where.agent.log().trimEnd().split('\n').slice(-LOG_LINES).join(' | ');
+    const why =
+      signal.aborted || !limited.aborted ? messageOf(error) : `not over after ${DEADLINE_MS / 1000} s`;
+    throw new Error(`${step.name}: ${why}; the sidecar's log ends with: ${log}`, { cause: error });
   } finally {
     await where.close();
   }
+}
+
+/** @param step gets what is being done, for an error that says where it came from */
+async function measured(where: TableSite, step: { name: string }, signal: AbortSignal): Promise<Figure[]> {
+  const [draining, quiet]: [UsersReport[], UsersReport[]] = [[], []];
+  const seconds: number[] = [];
+  step.name = `waiting until HAProxy is ${OTHERS_LIFE_S} s old`;
+  await old(where.haproxy, signal);
+  step.name = `filling the table with ${ENTRIES - OWN} entries`;
+  await where.fill('other', ENTRIES - OWN, OTHERS_LIFE_S * 1_000);
+  for (let run = 1; run <= RUNS; run++) {
+    step.name = `drain ${run} of ${RUNS}`;
+    // Before anything is measured: the users come a moment before the drain.
+    await where.fill(where.node.name, OWN, OWN_LIFE_MS);
+    const began = performance.now();
+    draining.push(await during(where, () => done(where.agent, 'drain', signal)));
+    const ms = performance.now() - began;
+    seconds.push(ms / 1_000);
+    step.name = `ready ${run} of ${RUNS}`;
+    await done(where.agent, 'ready', signal);
+    step.name = `${round(ms / 1_000)} s without a drain, ${run} of ${RUNS}`;
+    quiet.push(await during(where, () => sleep(ms, undefined, { signal })));
+    step.name = `after run ${run} of ${RUNS} (drains of ${seconds.map(round).join(', ')} s)`;
+    await stillFull(where.haproxy);
+  }
   return rowsOf(draining, quiet, seconds);
+}
+
+async function aborted(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 }
 
 function rowsOf(
@@ -69,7 +103,8 @@ function rowsOf(
 ): Figure[] {
   const tails = (reports: readonly UsersReport[]): number[] => reports.map(({ ms }) => percentile(ms, TAIL));
   const [own, other] = [tails(draining), tails(quiet)];
-  const how = `medians of ${RUNS} drains of ${round(median(seconds))} s each, ${REQUESTS_PER_SECOND} requests a second`;
+  const count = Math.min(...[...draining, ...quiet].map(({ ms }) => ms.length));
+  const how = `medians of ${RUNS} drains of ${round(median(seconds))} s each, ${REQUESTS_PER_SECOND} requests a second, at least ${count} each`;
   return [
     {
       name: `p99.9 of traffic over a drain, ${ENTRIES} entries`,
@@ -103,16 +138,13 @@ function rowsOf(
   ];
 }
 
-/** The node's users are gone after OWN_LIFE_MS; the drain ends when it has seen that, and has fenced the node. */
-async function drained({ agent, node, fill }: TableSite): Promise<void> {
-  await fill(node.name, OWN, OWN_LIFE_MS);
-  await done(agent, 'drain');
-}
-
-/** By the control socket: a command of its own would take the processor from HAProxy. */
-async function done(agent: Agent, operation: 'drain' | 'ready'): Promise<void> {
-  const answer = await agent.client.submit({ operation, reason: 'bench' }, AbortSignal.timeout(SUBMIT_MS));
-  const result = answer.accepted ? await agent.ends(answer.id) : answer.result;
+/**
+ * By the control socket: a command of its own would take the processor from HAProxy. A drain ends when it has seen that the node's users
+ * are gone, OWN_LIFE_MS after they came, and has fenced the node.
+ */
+async function done(agent: Agent, operation: 'drain' | 'ready', signal: AbortSignal): Promise<void> {
+  const answer = await agent.client.submit({ operation, reason: 'bench' }, signal);
+  const result = answer.accepted ? await agent.ends(answer.id, signal) : answer.result;
   if (!result.ok) throw new Error(`${operation} ended with ${result.code}: ${result.message}`);
 }
 
@@ -131,10 +163,10 @@ async function old(haproxy: Haproxy, signal: AbortSignal): Promise<void> {
   await until(`HAProxy is ${OTHERS_LIFE_S} s old`, async () => (await uptime()) >= OTHERS_LIFE_S);
 }
 
-/** @throws Error where entries ran out before all runs had ended */
+/** @throws Error where entries have run out */
 async function stillFull(haproxy: Haproxy): Promise<void> {
   const used = Number(/used:(\d+)/.exec(await haproxy.command('show table'))?.[1]);
-  if (used < ENTRIES - OWN) throw new Error(`only ${used} entries at the end: the runs took too long`);
+  if (used < ENTRIES - OWN) throw new Error(`only ${used} entries are left: the runs took too long`);
 }
 
 async function openTableSite(site: Site, signal: AbortSignal): Promise<TableSite> {
@@ -159,10 +191,11 @@ async function openTableSite(site: Site, signal: AbortSignal): Promise<TableSite
     const users = await startChildProgram<UsersCommand, UsersReport>('steady-users', words);
     closers.push(() => users.kill());
     // Without `expire` twice the life of the longest entry is waited for.
-    const sections = { sessions: [{ stickTable: { table: 'app', expire: `${OTHERS_LIFE_S}s` } }] };
+    const stickTable = { table: 'app', expire: `${OTHERS_LIFE_S}s` };
+    const sections = { sessions: [{ stickTable, timeout: SCAN_TIMEOUT }] };
     const options = { sections, timeout: `${OTHERS_LIFE_S}s` };
     const sidecar = await startSidecar({ dir: haproxy.dir, haproxy }, node, signal, options);
-    closers.push(() => sidecar.stop());
+    closers.push(() => sidecar.kill());
     const teacher = { port: peer, pupil: 'me', teacher: 'fake', table: 'app', keyLength: KEY_LENGTH };
     const fill: TableSite['fill'] = (name, count, leftMs) =>
       teach(haproxy.socket, { ...teacher, expireMs: EXPIRE_MS }, entriesOf(name, count, leftMs));

@@ -49,7 +49,8 @@ export function lineOf(judged: JudgedRow): string {
   const { row } = judged;
   if (!isFigure(row)) return `${verdict.padEnd(9)}${name}: ${note}`;
   const against = peer === '' ? '' : `, ${ratio} of ${peer}`;
-  return `${verdict.padEnd(9)}${name}: ${own}${against}; limit ${limit} (${row.how})`;
+  const machine = row.machine === undefined ? '' : `; ${row.machine}`;
+  return `${verdict.padEnd(9)}${name}: ${own}${against}; limit ${limit} (${row.how}${machine})`;
 }
 
 export function cellsOf({ row, verdict }: JudgedRow): Cells {

@@ -15,12 +15,14 @@ export interface JudgedRow {
 
 /**
  * The verdict on a row that was measured while equal works differed by the factor `noise`: `noisy` where that factor,
- * either way, would have turned the answer. What is far from its limit, and what is counted, is judged all the same.
+ * either way, would have turned the answer. What is far from its limit, and what is counted, is judged all the same, unless
+ * the row itself says that the machine is the cause.
  */
 export function verdictOn(row: Row | BrokenPart, noise: number): RowVerdict {
   if (!isFigure(row)) return 'missing' in row ? 'missing' : 'FAIL';
   if (noise >= NOISY_FROM && row.exact !== true && couldTurn(row, noise)) return 'noisy';
-  return passes(row) ? 'pass' : 'FAIL';
+  if (passes(row)) return 'pass';
+  return row.machine === undefined ? 'FAIL' : 'noisy';
 }
 
 function couldTurn(figure: Figure, noise: number): boolean {
@@ -28,15 +30,19 @@ function couldTurn(figure: Figure, noise: number): boolean {
   return measure / noise <= figure.limit && measure * noise > figure.limit;
 }
 
-/** A broken limit is 1; else 75 where the machine was too noisy for some row; what is missing has not failed. */
+/**
+ * A broken limit is 1; else 75 where the machine was too noisy for some row, or no row could be judged at all. What is missing
+ * beside rows that passed has not failed.
+ */
 export function exitCodeOf(rows: readonly JudgedRow[]): 0 | 1 | 75 {
   const verdicts = new Set(rows.map(({ verdict }) => verdict));
   if (verdicts.has('FAIL')) return 1;
-  return verdicts.has('noisy') ? 75 : 0;
+  return verdicts.has('noisy') || !verdicts.has('pass') ? 75 : 0;
 }
 
 /** `31 pass, 0 FAIL, 2 missing, 1 noisy`. */
 export function countsOf(rows: readonly JudgedRow[]): string {
+  if (rows.length === 0) return 'nothing was measured';
   const all: readonly RowVerdict[] = ['pass', 'FAIL', 'missing', 'noisy'];
   return all.map((one) => `${rows.filter(({ verdict }) => verdict === one).length} ${one}`).join(', ');
 }

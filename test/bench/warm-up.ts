@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { column, openRig, type Rig, told } from '../support/rig.ts';
+import { until } from '../support/until.ts';
 import type { Figure, PlotLine } from './figures.ts';
 
 const WARM_UP_S = 10;
@@ -18,9 +19,8 @@ interface Balancing {
   readonly server?: string;
   /** How long each request is under way. */
   readonly requestMs: number;
-  /** Of the share in the first second. */
-  readonly limit?: number;
-  readonly why?: string;
+  /** Only drawn: a server that has no request under way gets the next one, whatever its weight, so that no ramp can be seen. */
+  readonly isDrawnOnly?: boolean;
 }
 
 /** Long enough that each server always has some under way. */
@@ -32,8 +32,7 @@ const WAYS: readonly Balancing[] = [
     name: 'leastconn, quick requests',
     balance: 'leastconn',
     requestMs: 0,
-    limit: 100,
-    why: 'a server that has no request under way gets the next one, whatever its weight: no ramp can be seen',
+    isDrawnOnly: true,
   },
   { name: 'random', balance: 'random', requestMs: 0 },
   { name: 'slowstart of HAProxy', balance: 'roundrobin', server: `slowstart ${WARM_UP_S}s`, requestMs: 0 },
@@ -46,14 +45,14 @@ export async function warmUp(): Promise<Figure[]> {
   for (const way of WAYS) {
     const shares = await sharesWith(way);
     lines.push({ name: way.name, points: shares.map((one, second) => [second + 1, one]) });
-    const { name, limit = FAIR / 2, why } = way;
+    if (way.isDrawnOnly === true) continue;
     const [first = Number.NaN] = shares;
     figures.push({
-      name: `share of new users in the first second, ${name}`,
+      name: `share of new users in the first second, ${way.name}`,
       value: first,
       unit: '%',
-      limit,
-      how: `warmUp ${WARM_UP_S}s, three servers; each second: ${shares.map((one) => Math.round(one)).join(' ')}${why === undefined ? '' : `; ${why}`}`,
+      limit: FAIR / 2,
+      how: `warmUp ${WARM_UP_S}s, three servers; each second: ${shares.map((one) => Math.round(one)).join(' ')}`,
     });
   }
   const plot = {
@@ -86,7 +85,7 @@ async function measured(rig: Rig, requestMs: number): Promise<number[]> {
   const users = Array.from({ length: CALLERS }, () => visit(`${rig.url}/?sleep=${requestMs}`, end.signal));
   const before = await totals(rig);
   const { json } = await told(agent.cli('ready', '--no-wait'));
-  while ((await totals(rig))[0] === before[0]) await sleep(5);
+  await until('the node has its first new user', async () => (await totals(rig))[0] !== before[0]);
   const shares: number[] = [];
   let last = await totals(rig);
   for (let second = 0; second < WARM_UP_S + 2; second++) {

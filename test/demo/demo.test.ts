@@ -11,6 +11,7 @@ const report = (failed: number, lost: number): Report => ({
   lost,
   people: 60,
   reconnects: 0,
+  longestPauseMs: 0,
   nodes: { app1: { requests: 1234, failed, lost, users: 21 } },
   failures: failed === 0 ? [] : ['app1: status 502'],
 });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { ask } from './haproxy.ts';
 import { until } from './until.ts';
 
@@ -41,10 +41,18 @@ export async function teach(socket: string, teacher: Teacher, entries: readonly 
   const before = await usedOf(socket, table);
   const connection = connect({ host: '127.0.0.1', port });
   await once(connection, 'connect');
+  // It hangs up on a peer that is silent for some seconds, as one on a busy machine is.
+  const closed = once(connection, 'close').then((): never => {
+    throw new Error(`HAProxy has closed the connection of its peer ${own}`);
+  });
+  closed.catch(() => undefined);
+  const send = async (bytes: Buffer): Promise<void> => {
+    if (!connection.write(bytes)) await Promise.race([once(connection, 'drain'), closed]);
+  };
   try {
     const greeted = once(connection, 'data') as Promise<[Buffer]>;
     connection.write(`HAProxyS 2.1\n${pupil}\n${own} 1 0\n`);
-    const [answer] = await greeted;
+    const [answer] = await Promise.race([greeted, closed]);
     if (!answer.toString().startsWith('200\n')) throw new Error(`the peer says ${answer.toString()}`);
     connection.resume();
     const name = Buffer.from(table);
@@ -57,11 +65,11 @@ export async function teach(socket: string, teacher: Teacher, entries: readonly 
       vint(DATA),
       vint(expireMs),
     ];
-    await send(connection, message(DEFINE, ...definition));
+    await send(message(DEFINE, ...definition));
     const dictionary = new Map<string, number>();
     for (let from = 0; from < entries.length; from += BATCH) {
       const batch = entries.slice(from, from + BATCH);
-      await send(connection, Buffer.concat(batch.map((entry, at) => updateOf(entry, from + at, dictionary))));
+      await send(Buffer.concat(batch.map((entry, at) => updateOf(entry, from + at, dictionary))));
     }
     const wanted = before + entries.length;
     await until(`${wanted} entries in ${table}`, async () => (await usedOf(socket, table)) === wanted);
@@ -114,10 +122,6 @@ function vint(number: number): Buffer {
     rest = Math.floor((rest - 128) / 128);
   }
   return Buffer.from([...bytes, rest]);
-}
-
-async function send(connection: Socket, bytes: Buffer): Promise<void> {
-  if (!connection.write(bytes)) await once(connection, 'drain');
 }
 
 async function usedOf(socket: string, table: string): Promise<number> {

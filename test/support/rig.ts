@@ -61,8 +61,8 @@ export interface Agent extends Sidecar {
   plain(...words: readonly string[]): Running;
   /** Resolves with the first status in one of these phases, as the event stream tells it. */
   reaches(...phases: readonly Phase[]): Promise<Status>;
-  /** The result of an operation, waited for. */
-  ends(id: string): Promise<Result>;
+  /** The result of an operation, waited for: 40 seconds, unless a signal says otherwise. */
+  ends(id: string, signal?: AbortSignal): Promise<Result>;
 }
 
 export interface RigOptions {
@@ -201,12 +201,12 @@ export function agentOf(sidecar: Sidecar): Agent {
       }
       throw new Error(`the sidecar ended before it was ${phases.join(' or ')}:\n${sidecar.log()}`);
     },
-    async ends(id) {
-      const events = client.events(patience());
+    async ends(id, signal = patience()) {
+      const events = client.events(signal);
       try {
         // The stream is open before the question is asked, so that no end falls between the two.
         await events.next();
-        const known = await client.operation(id, patience());
+        const known = await client.operation(id, signal);
         if (known?.state === 'ended') return known.result;
         for await (const { event, data } of events) if (event === 'result' && data.id === id) return data;
       } finally {

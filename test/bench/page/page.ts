@@ -15,6 +15,8 @@ export interface BenchReport {
   readonly loadAfter: number;
   readonly runs: number;
   readonly parts: readonly PlayedPart[];
+  /** The parts that an interrupt kept from being measured. */
+  readonly unmeasured: readonly string[];
 }
 
 /** The run as one page: everything it needs stands in it. It is well-formed as XML, too. */
@@ -30,6 +32,7 @@ export function renderPage(report: BenchReport): string {
     `<p>${countsOf(rows)} of ${rows.length} rows. The thin line through a bar shows the quartiles of what it was made of.</p>`,
     ...machineLines(report),
     noiseLine(parts),
+    ...interruptLine(report),
     ...notPassed(rows),
     ...parts.map(partOf),
     '</body></html>',
@@ -56,6 +59,11 @@ function noiseLine(parts: readonly PlayedPart[]): string {
     return `<p class="soft">The machine was steady: the slowest tenth of equal works took at most ${worst} times the fastest tenth.</p>`;
   const names = noisy.map(({ name, noise }) => `${name} (${round(noise)})`).join(', ');
   return `<p class="warning">Too noisy to judge closely: the slowest tenth of equal works took ${NOISY_FROM} times the fastest tenth or more around ${escape(names)}. Rows that this could have turned are "noisy".</p>`;
+}
+
+function interruptLine({ unmeasured }: BenchReport): string[] {
+  if (unmeasured.length === 0) return [];
+  return [`<p class="warning">Interrupted: ${escape(unmeasured.join(', '))} not measured.</p>`];
 }
 
 /** What a reader looks for first. */
@@ -86,7 +94,7 @@ function rowOf(judged: JudgedRow): string {
   if (!isFigure(row))
     return `<tr>${verdict}<td>${escape(name)}</td><td colspan="4">${escape(note)}</td></tr>`;
   const numbers = [limit, ratio, spread].map((cell) => `<td class="number">${escape(cell)}</td>`);
-  const what = `<td>${escape(name)}<span class="how">${escape(row.how)}</span></td>`;
+  const what = `<td>${escape(name)}<span class="how">${escape(row.machine === undefined ? row.how : `${row.how}; ${row.machine}`)}</span></td>`;
   return `<tr>${verdict}${what}<td>${barsOf(row)}</td>${numbers.join('')}</tr>`;
 }
 

@@ -1,18 +1,16 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FullRateReport } from '../../fixtures/full-rate-users.ts';
-import { packageRoot } from '../../support/sample.ts';
-import { openSite, type Site } from '../../support/site.ts';
-import { median, round, type Row } from '../figures.ts';
+import { startChildProgram } from '../../support/child-program.ts';
+import { openSite } from '../../support/site.ts';
+import { median, round, worst, type Row } from '../figures.ts';
 import { missingOf, SIGTERM } from '../peers/peers.ts';
-import { LASTCALL, peerWay, type RestartWay, type Rounds } from './round.ts';
+import { DEADLINE_MS, LASTCALL, peerWay, type RestartWay, type Rounds } from './round.ts';
 
-const USERS = join(packageRoot(), 'dist', 'test', 'fixtures', 'full-rate-users.js');
 const CONNECTIONS = 64;
 /** Before the first restart and after the last one. */
 const SETTLE_MS = 1000;
+/** Any message asks for what the users met since the last one. */
+const REPORT = { report: true };
 
 /** Requests of one deploy: all three nodes restarted, one after the other, at the highest rate that this machine carries. */
 export async function fullRate({ signal, runs }: Rounds): Promise<Row[]> {
@@ -27,23 +25,30 @@ export async function fullRate({ signal, runs }: Rounds): Promise<Row[]> {
   return [fullRateRow(name, naive, ours)];
 }
 
-/** The table's line. @throws Error where nothing was measured */
+/** What was not asked so often was not at full rate. */
+const FEWEST_REQUESTS = 1_000;
+
+/** The table's line. @throws Error where nothing was measured, or a plain restart failed no request either: then no loss would be seen */
 export function fullRateRow(
   name: string,
   naive: readonly FullRateReport[],
   ours: readonly FullRateReport[],
 ): Row {
-  const [theirs, failed] = [naive, ours].map((reports) => reports.map((report) => report.failed));
+  const [theirs = [], failed = []] = [naive, ours].map((reports) => reports.map((report) => report.failed));
+  const few = [...naive, ...ours].find(({ requests }) => requests < FEWEST_REQUESTS);
+  if (few !== undefined) throw new Error(`only ${few.requests} requests in ${round(few.seconds)} s`);
+  if (worst(theirs) === 0)
+    throw new Error(`${SIGTERM.name} failed no request, so this site shows no failure`);
   const [share, rate] = [naive.map((one) => one.failed / one.requests), ours.map(rateOf)].map(median);
   const [failure] = ours.flatMap(({ failures }) => failures);
   return {
     name,
-    value: Math.max(...(failed ?? [])),
+    value: worst(failed),
     unit: 'failed',
     limit: 0,
     exact: true,
-    samples: failed ?? [],
-    peer: { name: SIGTERM.name, value: median(theirs ?? []), samples: theirs ?? [] },
+    samples: failed,
+    peer: { name: SIGTERM.name, value: median(theirs), samples: theirs },
     how:
       `the worst of ${ours.length} deploys at ${round(rate ?? 0)} requests/s (full-rate-users.ts, ${CONNECTIONS} connections); ` +
       `${SIGTERM.name}: median of ${naive.length}, ${round((share ?? 0) * 100)} % of the requests of a deploy` +
@@ -55,35 +60,24 @@ function rateOf({ requests, seconds }: FullRateReport): number {
   return requests / seconds;
 }
 
-async function deployOnce(way: RestartWay, signal: AbortSignal): Promise<FullRateReport> {
+async function deployOnce(way: RestartWay, interrupt: AbortSignal): Promise<FullRateReport> {
+  const signal = AbortSignal.any([interrupt, AbortSignal.timeout(DEADLINE_MS)]);
   const site = await openSite({ program: 'fast-app' }, signal);
   try {
     const opened = await way.open(site, signal);
-    const users = await startUsers(site);
+    const words = [new URL(site.url).port, String(CONNECTIONS)];
+    const users = await startChildProgram<typeof REPORT, FullRateReport>('full-rate-users', words);
     try {
       await sleep(SETTLE_MS, undefined, { signal });
-      await reportOf(users);
+      await users.ask(REPORT);
       for (const node of site.nodes) await opened.restart(node, signal);
       await sleep(SETTLE_MS, undefined, { signal });
-      return await reportOf(users);
+      return await users.ask(REPORT);
     } finally {
-      users.kill('SIGKILL');
+      await users.kill();
       await opened.close();
     }
   } finally {
     await site.close();
   }
-}
-
-async function startUsers(site: Site): Promise<ChildProcess> {
-  const users = fork(USERS, [new URL(site.url).port, String(CONNECTIONS)]);
-  await once(users, 'message');
-  return users;
-}
-
-/** What they met since they were asked last. */
-async function reportOf(users: ChildProcess): Promise<FullRateReport> {
-  users.send('report');
-  const [report] = (await once(users, 'message')) as [FullRateReport];
-  return report;
 }

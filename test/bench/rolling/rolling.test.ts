@@ -1,15 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
 import type { FullRateReport } from '../../fixtures/full-rate-users.ts';
 import { isFigure, passes, type Row } from '../figures.ts';
-import { missingOf, PEERS, REFERENCE } from '../peers/peers.ts';
+import { missingOf, PEERS, REFERENCE, SIGTERM } from '../peers/peers.ts';
 import { peerWay, playRound, type RoundResult } from './round.ts';
 import { fullRateRow } from './full-rate.ts';
 import { rowsOf } from './rolling.ts';
+import { verdictOn } from '../verdict.ts';
 
 const CROWD = { name: 'dense users', population: 9, thinkMs: 100, visitMs: 400, seed: 1 };
 const round = (part: Partial<RoundResult>): RoundResult => ({
   failed: 0,
   lost: 0,
+  requests: 400,
+  longestPauseMs: 3_000,
   seconds: 80,
   failures: [],
   ...part,
@@ -18,11 +21,13 @@ const candidates = [...PEERS, REFERENCE].map((peer) => ({
   peer,
   missing: peer.name === 'Ansible' ? 'Ansible is not here: apt-get install ansible' : null,
 }));
-const rowsWith = (ours: readonly RoundResult[]): Row[] =>
+const rowsWith = (ours: readonly RoundResult[], plain = round({ lost: 30 })): Row[] =>
   rowsOf(
     CROWD.name,
     candidates,
-    new Map([...PEERS, REFERENCE].map(({ name }) => [name, [round({})]])).set('lastcall', [...ours]),
+    new Map([...PEERS, REFERENCE].map(({ name }) => [name, [round({})]]))
+      .set(SIGTERM.name, [plain])
+      .set('lastcall', [...ours]),
   );
 const failing = (rows: readonly Row[]): string[] =>
   rows.filter((row) => isFigure(row) && !passes(row)).map(({ name }) => name);
@@ -42,6 +47,23 @@ describe('the rows of a rolling restart', () => {
     expect(failing(rowsWith([round({ seconds: 89 })]))).toEqual(['rolling restart, dense users: seconds']);
   });
 
+  test('are none where nothing was measured, or where a plain restart loses nothing either', () => {
+    expect(() => rowsWith([])).toThrow('nothing was measured');
+    expect(() => rowsWith([round({})], round({}))).toThrow('SIGTERM and start lost no session');
+  });
+
+  test('blame the machine for a loss where a session may have expired unused', () => {
+    const verdicts = (rounds: readonly RoundResult[]): Set<string> =>
+      new Set(
+        rowsWith(rounds)
+          .filter(({ name }) => /lost sessions/.test(name))
+          .map((row) => verdictOn(row, 1)),
+      );
+    expect(verdicts([round({ lost: 1 })])).toEqual(new Set(['FAIL', 'missing']));
+    expect(verdicts([round({ lost: 1, longestPauseMs: 20_500 })])).toEqual(new Set(['noisy', 'missing']));
+    expect(verdicts([round({ longestPauseMs: 20_500 })])).toEqual(new Set(['pass', 'missing']));
+  });
+
   test('name a peer that is not here, with what brings it', () => {
     expect(rowsWith([round({})])).toContainEqual({
       name: 'rolling restart, dense users: lost sessions, beside Ansible',
@@ -56,6 +78,12 @@ describe('the row at full rate', () => {
   test('passes with nothing failed, whatever the peer did, and fails for one request in one deploy', () => {
     expect(failing([fullRateRow('deploy', [report(5)], [report(0)])])).toEqual([]);
     expect(failing([fullRateRow('deploy', [report(5)], [report(0), report(1)])])).toEqual(['deploy']);
+  });
+
+  test('is none where there was no load, or where a plain restart fails no request either', () => {
+    const idle = { ...report(0), requests: 0 };
+    expect(() => fullRateRow('deploy', [report(5)], [idle])).toThrow('only 0 requests in 1 s');
+    expect(() => fullRateRow('deploy', [report(0)], [report(0)])).toThrow('failed no request');
   });
 });
 

@@ -1,6 +1,7 @@
-import { median, round, type Figure, type Row } from '../figures.ts';
-import { missingOf, PEERS, REFERENCE, type PeerProgram } from '../peers/peers.ts';
+import { median, round, worst, type Figure, type Row } from '../figures.ts';
+import { missingOf, PEERS, REFERENCE, SIGTERM, type PeerProgram } from '../peers/peers.ts';
 import {
+  IDLE_MS,
   LASTCALL,
   peerWay,
   playRound,
@@ -8,16 +9,20 @@ import {
   type RoundResult,
   type Rounds,
   type RoundUsers,
+  SLEEP_SECONDS,
 } from './round.ts';
 
 /**
  * A page takes 100 ms: so 200 ms from one request to the next one, and two seconds. Fewer of the former, since two cores have to
  * carry all ways at once. As at a real site a visit takes far longer than a restart.
  */
+const VISIT_MS = 20_000;
 const CROWDS: readonly Omit<RoundUsers, 'seed'>[] = [
-  { name: 'dense users', population: 20, thinkMs: 100, visitMs: 20_000 },
-  { name: 'thinking users', population: 40, thinkMs: 1900, visitMs: 20_000 },
+  { name: 'dense users', population: 20, thinkMs: 100, visitMs: VISIT_MS },
+  { name: 'thinking users', population: 40, thinkMs: 1900, visitMs: VISIT_MS },
 ];
+/** Give or take half of it. */
+const VISITS = `${(VISIT_MS * 0.5) / 1000} to ${(VISIT_MS * 1.5) / 1000} s`;
 /** Times the reference's seconds. */
 const SECONDS_LIMIT = 1.1;
 
@@ -68,9 +73,15 @@ async function playTogether(
   return Promise.all(playing);
 }
 
-/** The table's lines for one kind of users. @throws Error where lastcall was not measured */
+/**
+ * The table's lines for one kind of users.
+ * @throws Error where lastcall was not measured, or a plain restart lost no session either: then there was none to lose
+ */
 export function rowsOf(crowd: string, candidates: readonly ComparedPeer[], results: Results): Row[] {
   const ours = results.get(LASTCALL.name) ?? [];
+  const plain = results.get(SIGTERM.name);
+  if (plain !== undefined && worst(plain.map(({ lost }) => lost)) === 0)
+    throw new Error(`${crowd}: ${SIGTERM.name} lost no session, so this site shows no loss`);
   return [
     failedRow(crowd, ours),
     ...candidates.map((candidate) => lostRow(crowd, candidate, results, ours)),
@@ -83,13 +94,17 @@ function failedRow(crowd: string, ours: readonly RoundResult[]): Figure {
   const [failure] = ours.flatMap(({ failures }) => failures);
   return {
     name: `rolling restart, ${crowd}: failed requests`,
-    value: Math.max(...failed),
+    value: worst(failed),
     unit: 'failed',
     limit: 0,
     exact: true,
     samples: failed,
-    how: `the worst of ${ours.length} rounds by lastcall${failure === undefined ? '' : `: ${failure}`}`,
+    how: `the worst of ${ours.length} rounds by lastcall, ${requestsOf(ours)} requests in all${failure === undefined ? '' : `: ${failure}`}`,
   };
+}
+
+function requestsOf(rounds: readonly RoundResult[]): number {
+  return rounds.reduce((sum, { requests }) => sum + requests, 0);
 }
 
 function lostRow(
@@ -101,20 +116,24 @@ function lostRow(
   const title = `rolling restart, ${crowd}: lost sessions, beside ${peer.name}`;
   if (missing !== null) return { name: title, missing };
   const theirs = results.get(peer.name) ?? [];
-  const [lost, peerLost] = [ours, theirs].map((rounds) => rounds.map((round_) => round_.lost));
+  const [lost = [], peerLost = []] = [ours, theirs].map((rounds) => rounds.map((round_) => round_.lost));
   const failed = median(theirs.map((round_) => round_.failed));
   const seconds = median(theirs.map((round_) => round_.seconds));
+  const pauseMs = worst([...ours, ...theirs].map(({ longestPauseMs }) => longestPauseMs));
+  const pause = `the longest pause of a user ${round(pauseMs / 1000)} s`;
+  const expiry = `an unused session ends after ${IDLE_MS / 1000} s`;
   return {
     name: title,
-    value: Math.max(...(lost ?? [])),
+    value: worst(lost),
     unit: 'lost',
     limit: 0,
     exact: true,
-    samples: lost ?? [],
-    peer: { name: peer.name, value: median(peerLost ?? []), samples: peerLost ?? [] },
+    samples: lost,
+    peer: { name: peer.name, value: median(peerLost), samples: peerLost },
     how:
-      `the worst of ${ours.length} rounds by lastcall; ${peer.name}: median of ${theirs.length}, ` +
-      `besides ${round(failed)} failed requests, in ${round(seconds)} s`,
+      `visits of ${VISITS}, a peer that sleeps does so for ${SLEEP_SECONDS} s; the worst of ${ours.length} rounds by lastcall; ` +
+      `${peer.name}: median of ${theirs.length}, besides ${round(failed)} failed requests, in ${round(seconds)} s; ${pause}`,
+    ...(pauseMs < IDLE_MS ? {} : { machine: `it stood still: ${pause}, and ${expiry}` }),
   };
 }
 

@@ -30,6 +30,10 @@ export interface RoundUsers {
 export interface RoundResult {
   readonly failed: number;
   readonly lost: number;
+  /** Clicks while the nodes were restarted. */
+  readonly requests: number;
+  /** The longest that a session may have been unused, in milliseconds: from IDLE_MS on it may have expired. */
+  readonly longestPauseMs: number;
   /** From the first restart's begin to the last one's end. */
   readonly seconds: number;
   /** The texts of the first failures. */
@@ -51,17 +55,20 @@ export interface OpenedWay {
   close(): Promise<void>;
 }
 
+/** An unused session expires after so many milliseconds. */
+export const IDLE_MS = 20_000;
 /**
  * The application takes its time to start, as a servlet container, and an unused session expires, as everywhere: late enough that
  * a machine which stands still for some seconds costs no user the session (5 s were too few: every way lost some 140 sessions in a round).
  */
-const NODES: SiteOptions = { warmMs: 1500, idleMs: 20_000 };
+const NODES: SiteOptions = { warmMs: 1500, idleMs: IDLE_MS };
 const PAGE_MS = 100;
-/** Chosen once, by the length of a usual visit: a good guess, and some visits are longer. */
-const SLEEP_SECONDS = 20;
+/** Chosen once, by the length of a usual visit: a good guess, and some visits are longer. As long as the longest of them it would lose none. */
+export const SLEEP_SECONDS = 20;
 /** Before the first restart, so that every user has a history. */
 const SETTLE_MS = 1500;
-const DEADLINE_MS = 300_000;
+/** Of all three restarts. */
+export const DEADLINE_MS = 300_000;
 
 /** A way by one of the programs in `peers`. */
 export function peerWay(peer: PeerProgram): RestartWay {
@@ -107,7 +114,7 @@ async function restartBy(sidecar: Sidecar | undefined, name: string, signal: Abo
 
 /**
  * Restarts all three nodes of a new site under live users, one after the other.
- * @throws what the way throws, and Error where it takes longer than five minutes
+ * @throws what the way throws, and Error where it takes longer than five minutes, or no user clicked meanwhile
  */
 export async function playRound(
   way: RestartWay,
@@ -143,18 +150,21 @@ async function underUsers(
     stayMs: visits(population, visitMs, seed),
   });
   let report: Report;
-  let seconds = Number.NaN;
+  let [seconds, requests] = [Number.NaN, 0];
   try {
     await users.start();
     await sleep(SETTLE_MS, undefined, { signal });
-    const began = performance.now();
+    const [began, before] = [performance.now(), users.report().requests];
     for (const node of site.nodes) await restart(node, signal);
     seconds = (performance.now() - began) / 1000;
+    requests = users.report().requests - before;
+    if (requests === 0) throw new Error('no user clicked while the nodes were restarted');
   } finally {
     // Each of them clicks once more, and notices a loss.
     report = await users.stop();
   }
-  return { failed: report.failed, lost: report.lost, seconds, failures: report.failures };
+  const { failed, lost, longestPauseMs, failures } = report;
+  return { failed, lost, requests, longestPauseMs, seconds, failures };
 }
 
 /** Each call is a user's stay in milliseconds. The first ones are some way into their visit, as at any moment. */

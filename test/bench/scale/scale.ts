@@ -109,15 +109,16 @@ function unanswered(where: string, reports: readonly SidecarsReport[], starved: 
   const failed = reports.flatMap((report) => report.failed);
   const answered = reports.reduce((sum, report) => sum + report.answered, 0);
   const polls = reports.flatMap((report) => report.pollMs);
-  const times =
-    polls.length === 0 ? 'no' : [0.5, 0.99].map((share) => round(percentile(polls, share))).join(' and ');
+  const times = [0.5, 0.99].map((share) => round(percentile(polls, share))).join(' and ');
   const busy = `HAProxy waited ${round(starved.haproxy)} % of the time for a processor, a process of sidecars up to ${round(starved.sidecars)} %`;
   const row = (name: string, those: readonly string[], unit: string): Row => {
     const first = those[0] === undefined ? '' : `; the first: ${those[0]}`;
     const how = `${answered} answered; a poll took ${times} ms (p50, p99); ${busy}${first}`;
-    if (those.length > 0 && Math.max(starved.haproxy, starved.sidecars) > STARVED)
-      return { name, missing: `a quiet machine: ${those.length} of ${answered + failed.length}; ${busy}` };
-    return { name, value: those.length, unit, limit: 0, exact: true, how };
+    const isStarved = Math.max(starved.haproxy, starved.sidecars) > STARVED;
+    const machine = isStarved
+      ? { machine: `more than ${STARVED} %: this machine is too small or too busy` }
+      : {};
+    return { name, value: those.length, unit, limit: 0, exact: true, how, ...machine };
   };
   return [
     row(

@@ -19,6 +19,9 @@ const CALL = [
   ...LOGIND,
 ];
 const TARGET = 'systemd-logind';
+/** Two nodes of one machine that are both to reboot it refuse each other for ever. */
+const OTHERS_FIRST =
+  '`lastcall stop` (or `drain`) on each of them first, then `lastcall reboot`; in `schedule:` one node of a machine has the `do: reboot`, and each other one a `do: drain` before it and a `do: ready` after it';
 
 /**
  * @param ports where `busctl` and `systemctl` are looked up
@@ -47,7 +50,7 @@ export function createRebooter(
       {
         target: 'this machine',
         elapsedMs: 0,
-        next: '`lastcall stop` (or `drain`) on each of them first, then `lastcall reboot`',
+        next: OTHERS_FIRST,
       },
     );
   };

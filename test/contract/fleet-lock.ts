@@ -2,21 +2,25 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { unlock } from '../../agent/engine/unlock.ts';
 import type { FleetLock } from '../../agent/fleet/lock.ts';
 import type { Claim, PoolView } from '../../agent/lifecycle/model/pool.ts';
+import type { Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { until } from '../support/until.ts';
 import { claimOf } from '../support/claim.ts';
+import { createShiftedClock } from '../support/shifted-clock.ts';
 
 /** The same driver at one lock: as many nodes as are asked for, one whose process has ended, and a lock that is not there. */
 export interface LockWorld {
-  /** The driver of another node. */
-  open(): Promise<FleetLock>;
+  /** The driver of another node, with the machine's clock or with one of its own. */
+  open(clock?: Clock): Promise<FleetLock>;
   /** Takes a slot, or a place in the queue, in a process that ends before this does, with no word to anyone. */
   abandon(claim: Claim): Promise<void>;
   /** A driver whose lock cannot be reached. */
   absent(): Promise<FleetLock>;
   close(): Promise<void>;
 }
+
+const YEAR_MS = 365 * 86_400_000;
 
 const nodesOf = ({ holders }: PoolView): string[] => holders.map(({ claim }) => claim.node);
 const queueOf = ({ waiters }: PoolView): string[] => waiters.map(({ claim }) => claim.node);
@@ -26,8 +30,8 @@ export function lockContract(name: string, create: (pool: string) => Promise<Loc
   describe(`a lock by ${name}`, () => {
     let world: LockWorld;
     const opened: FleetLock[] = [];
-    const node = async (): Promise<FleetLock> => {
-      const lock = await world.open();
+    const node = async (clock?: Clock): Promise<FleetLock> => {
+      const lock = await world.open(clock);
       opened.push(lock);
       return lock;
     };
@@ -68,7 +72,7 @@ export function lockContract(name: string, create: (pool: string) => Promise<Loc
     });
 
     scene('gives each of many at once no more than there are, and in the order of the queue', async () => {
-      const nodes = await Promise.all(Array.from({ length: 5 }, node));
+      const nodes = await Promise.all(Array.from({ length: 5 }, () => node()));
       const claims = nodes.map((_lock, index) => claim(`app${index}`, { slots: 2 }));
       await Promise.all(nodes.map((lock, index) => lock.take(claims[index] as Claim, never)));
       const out: string[] = [];
@@ -191,6 +195,34 @@ export function lockContract(name: string, create: (pool: string) => Promise<Loc
       await one.close();
       expect(nodesOf(await two.look(never))).toEqual(['app1']);
     });
+
+    scene(
+      'does not go by the calendar: it is set by years while one holds its slot and others wait',
+      async () => {
+        const clocks = [createShiftedClock(), createShiftedClock(), createShiftedClock()] as const;
+        const [one, two, three] = await Promise.all(clocks.map(node));
+        if (!one || !two || !three) throw new Error('three nodes');
+        const [held, waits, later] = [claim('app1'), claim('app2'), claim('app3')];
+        clocks[0].stepCalendar(-20 * YEAR_MS);
+        await one.take(held, never);
+        await two.take(waits, never);
+        await three.take(later, never);
+        for (const years of [40, -60]) {
+          for (const [place, clock] of clocks.entries()) clock.stepCalendar((place - 1) * years * YEAR_MS);
+          // Each node writes anew what it has, by its own calendar.
+          await one.mark(held, years > 0 ? 'soaking' : 'out', null, never);
+          await three.take(later, never);
+          const view = await two.take(waits, never);
+          expect([nodesOf(view), queueOf(view)]).toEqual([['app1'], ['app2', 'app3']]);
+          expect(view.holders[0]).toMatchObject({ alive: true });
+          const request = { node: 'app1', reason: 'its times are of another century', by: 'test' };
+          expect(await unlock(two, request, never)).toMatchObject({ ok: false, code: 'locked' });
+        }
+        await one.give(held, never);
+        expect(nodesOf(await three.take(later, never))).toEqual([]);
+        expect(nodesOf(await two.take(waits, never))).toEqual(['app2']);
+      },
+    );
 
     scene('stamps a view with a time before it was read', async () => {
       const lock = await node();

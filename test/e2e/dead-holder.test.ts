@@ -123,7 +123,7 @@ test('a holder that is no more keeps its slot while its server is in MAINT or DO
     });
   const line = await shown('its slot stays while app/app1 is in MAINT');
   expect(line).toMatch(
-    /app1 holds a slot since 20\S+ \(drain by cli \S+: disk\), and its sidecar does not live; its slot stays while app\/app1 is in MAINT at \S+; if app1 no longer exists, `lastcall unlock app1 --reason TEXT`/,
+    /app1 holds a slot since 20\S+ \(drain by cli \S+: disk\), and its sidecar does not live; its slot stays while app\/app1 is in MAINT at \S+; if app1 no longer exists, `lastcall unlock app1 --reason TEXT`, else start its sidecar$/m,
   );
   // What a reload without state shows, too.
   await all.haproxies[0]?.command('set server app/app1 state ready');

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createEtcdLock } from '../../agent/fleet/etcd/etcd-lock.ts';
 import type { FleetLock } from '../../agent/fleet/lock.ts';
-import { realClock } from '../../agent/system/clock.ts';
+import { type Clock, realClock } from '../../agent/system/clock.ts';
 import { lockContract } from '../contract/fleet-lock.ts';
 import { findEtcd, startEtcd, type Etcd } from '../support/etcd.ts';
 import { memoryLog } from '../support/memory-log.ts';
@@ -28,12 +28,12 @@ else {
   afterAll(() => etcd.close());
 
   lockContract('etcd', async (pool) => {
-    const open = (url = etcd.url): FleetLock =>
-      createEtcdLock({ endpoints: [url], ttlMs: 2000 }, pool, { clock: realClock, log: memoryLog() });
+    const open = (url = etcd.url, clock: Clock = realClock): FleetLock =>
+      createEtcdLock({ endpoints: [url], ttlMs: 2000 }, pool, { clock, log: memoryLog() });
     // A pool that is in use for longer than its lease.
     await etcd.put(`/lastcall/${pool}/epoch`, 'of-the-test');
     return {
-      open: () => Promise.resolve(open()),
+      open: (clock) => Promise.resolve(open(etcd.url, clock)),
       async abandon(claim) {
         const lock = open();
         await lock.take(claim, never);

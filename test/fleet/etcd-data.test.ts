@@ -4,7 +4,6 @@ import type { Claim } from '../../agent/lifecycle/model/pool.ts';
 import { claimOf } from '../support/claim.ts';
 import { startEtcd } from '../support/etcd.ts';
 import { never, refusalOf } from '../support/outcome.ts';
-import { createShiftedClock } from '../support/shifted-clock.ts';
 import { until } from '../support/until.ts';
 import { claim, etcd, found, log, nodesOf, open, queueOf, use, useEtcd } from '../support/etcd-lock.ts';
 
@@ -60,18 +59,6 @@ import { claim, etcd, found, log, nodesOf, open, queueOf, use, useEtcd } from '.
     const { holders } = await lock.mark(held, 'failed', `no\u001b[31m start ${'y'.repeat(5000)}`, never);
     expect(holders[0]?.claim.reason).toMatch(/^two\\nlines x{900,990}$/);
     expect(holders[0]?.failure).toMatch(/^no\\u001b\[31m start y{900,990}$/);
-  });
-
-  test('does not go by the calendar', async () => {
-    const clock = createShiftedClock();
-    const [lock, other] = [open('app', { clock }), open()];
-    const held = claim('app1');
-    clock.stepCalendar(-20 * 365 * 86_400_000);
-    await lock.take(held, never);
-    clock.stepCalendar(40 * 365 * 86_400_000);
-    await lock.take(held, never);
-    expect(queueOf(await other.take(claim('app2'), never))).toEqual(['app2']);
-    expect((await other.look(never)).holders).toMatchObject([{ alive: true, claim: { node: 'app1' } }]);
   });
 
   test('keeps pools apart, also where the name of one begins with that of the other', async () => {

@@ -22,7 +22,7 @@ lockContract('file', async (pool) => {
   const path = join(directory.path, 'app.lock');
   return {
     // Nodes of one process are told apart by their claims alone.
-    open: async () => createFileLock(path, pool, { clock }),
+    open: async (its = clock) => createFileLock(path, pool, { clock: its }),
     async abandon(claim: Claim) {
       const process = await idle();
       await createFileLock(path, pool, { clock, owner: processOwner(process.pid) }).take(claim, never);

@@ -76,5 +76,5 @@ function why({ operation, by, reason }: PoolWaiter): string {
 }
 
 function lifeless(node: string): string {
-  return `; its sidecar does not live: if ${node} no longer exists, lastcall unlock ${node} --reason TEXT`;
+  return `; its sidecar does not live: if ${node} no longer exists, lastcall unlock ${node} --reason TEXT, else start its sidecar`;
 }

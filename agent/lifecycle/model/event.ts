@@ -199,7 +199,7 @@ type EventBody =
 /** A server of another node, as it shows at one of our balancers. */
 export interface HolderServer extends Pick<
   ServerView,
-  'name' | 'admin' | 'operational' | 'assumedUp' | 'check'
+  'name' | 'absent' | 'admin' | 'operational' | 'assumedUp' | 'check'
 > {
   readonly balancer: string;
 }

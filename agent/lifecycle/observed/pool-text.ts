@@ -15,25 +15,26 @@ const MOST_NAMED = 5;
  */
 export function blockedBy(
   node: string,
-  { id, pool }: Claim,
+  claim: Claim,
   view: PoolView,
   dead: readonly DeadHolder[] = [],
 ): Objection {
+  const { id, pool } = claim;
   const failed = view.holders.filter(({ state }) => state === 'failed');
   if (failed.length > 0 && failed.length >= view.brake) {
-    const who = failed.map(({ claim, failure, since }) => {
+    const who = failed.map(({ claim: its, failure, since }) => {
       const why = failure === null ? '' : ` (${failure})`;
-      return `${claim.node} did not come back${why}, out since ${isoOf(since)}`;
+      return `${its.node} did not come back${why}, out since ${isoOf(since)}`;
     });
     return {
       code: 'braked',
       message: `${node}: the brake of pool ${pool} is on: ${first(who).join('; ')}; ${seeTo(failed)}`,
     };
   }
-  const own = view.waiters.find(({ claim }) => claim.id === id)?.position ?? Infinity;
-  const before = view.waiters.filter(({ position }) => position < own).map(({ claim }) => claim.node);
+  const own = view.waiters.find((one) => one.claim.id === id)?.position ?? Infinity;
+  const before = view.waiters.filter(({ position }) => position < own).map((one) => one.claim.node);
   const ahead = before.length === 0 ? '' : `; before it in the queue: ${listed(before, MOST_NAMED)}`;
-  const holders = view.holders.length === 0 ? ['no slot is taken'] : holdersText(view, dead);
+  const holders = view.holders.length === 0 ? ['no slot is taken'] : holdersText(view, claim, dead);
   const held = [...holders, ...closedText(view)].join('; ');
   return {
     code: 'locked',
@@ -47,16 +48,18 @@ function first(words: readonly string[]): readonly string[] {
   return more <= 0 ? words : [...words.slice(0, MOST_NAMED), `and ${more} more`];
 }
 
-function holdersText({ holders }: PoolView, dead: readonly DeadHolder[]): readonly string[] {
-  return first(holders.map((one) => holderText(one, dead.find(({ id }) => id === one.claim.id)?.why)));
+function holdersText({ holders }: PoolView, own: Claim, dead: readonly DeadHolder[]): readonly string[] {
+  return first(holders.map((one) => holderText(one, own, dead.find(({ id }) => id === one.claim.id)?.why)));
 }
 
 /**
  * `app1 is out since ... (restart by cli alice: deploy 41)`.
+ * @param own the claim of the node that says it
  * @param why the slot of one whose sidecar does not live is not freed yet
  */
 function holderText(
   { claim, state, failure, since, alive, isUnseen }: SlotHolder,
+  own: Claim,
   why?: string | null,
 ): string {
   const { node, operation, by, reason } = claim;
@@ -68,7 +71,20 @@ function holderText(
   }[state];
   if (isUnseen === true)
     return `${how}, and whether its sidecar lives cannot be seen from this pid namespace: ${unlockText(node)}`;
-  return alive ? how : `${how}, and its sidecar does not live${why ? `; ${why}; ` : ': '}${unlockText(node)}`;
+  if (alive) return how;
+  const next = hasServersOf(claim, own) ? RENAMED : `${unlockText(node)}, else start its sidecar`;
+  return `${how}, and its sidecar does not live${why ? `; ${why}; ` : ': '}${next}`;
+}
+
+/** The configuration of a node that was out got another `node`: its record and its slot are those of the name before. */
+const RENAMED =
+  'it names a server of this node, which had that name before: `lastcall ready --force --reason TEXT` here brings the server back, and the next node that waits frees the slot';
+
+function hasServersOf(holder: Claim, own: Claim): boolean {
+  if (holder.node === own.node) return false;
+  return Object.entries(own.servers).some(([place, names]) =>
+    names.some((name) => holder.servers[place]?.includes(name)),
+  );
 }
 
 /** With `fall 1` HAProxy shows UP before its first check, too. */
@@ -78,7 +94,9 @@ export function isUnchecked({ assumedUp, check }: HolderServer): boolean {
 
 /** A server of a holder that is not in service: its slot stays. */
 export function holderServerText(server: HolderServer): string {
-  const { balancer, name, admin, operational } = server;
+  const { balancer, name, absent, admin, operational } = server;
+  // Whether its node is out is not shown there: unknown is never READY.
+  if (absent !== undefined) return `its slot stays, since ${balancer} does not have its ${name} any more`;
   const health = isUnchecked(server) ? 'not checked yet' : operational;
   const state = admin === 'ready' ? `READY and ${health}` : admin.toUpperCase();
   return `its slot stays while ${name} is in ${state} at ${balancer}`;
@@ -114,6 +132,6 @@ export function slotWaitText({ claim, is, view, error, deadHolders }: Slot): str
   if (is === 'held') return [];
   const place = view?.waiters.find((one) => one.claim.id === claim.id)?.position;
   const queue = place === undefined ? '' : `, place ${place} in the queue`;
-  const why = view === null ? [] : [...holdersText(view, deadHolders), ...closedText(view)];
+  const why = view === null ? [] : [...holdersText(view, claim, deadHolders), ...closedText(view)];
   return [`a slot of pool ${claim.pool}${queue}`, ...why];
 }

@@ -106,6 +106,17 @@ describe('The first one in the queue', () => {
     },
   );
 
+  test('never frees it once HAProxy does not have a server of it any more, and says that instead of MAINT', () => {
+    const { it, id } = waiting();
+    it.lock.shows = { 'app/app2': { admin: 'maint', operational: 'down', absent: 'No such server.' } };
+    it.time.advance(60_000);
+    expect([holders(it), freed(it)]).toEqual([['app2'], []]);
+    expect(waits(it)).toMatch(
+      /its slot stays, since lb1 does not have its app\/app2 any more; if app2 no longer exists, `lastcall unlock app2 --reason TEXT`, else start its sidecar$/,
+    );
+    expect(it.ended(id).message).toContain('lb1 does not have its app/app2 any more');
+  });
+
   test('begins to count anew once a server was out, or could not be read', () => {
     const { it } = waiting();
     it.time.advance(4_000);

@@ -28,6 +28,27 @@ describe('The ramp of a way back', () => {
     expect(it.lb.servers.map(({ weight }) => weight)).toEqual(it.lb.servers.map(() => FULL));
   });
 
+  test('is left out where three tries of half a minute each have set no weight, and the result warns', () => {
+    const it = stopped();
+    // As a driver by agent-check says it where HAProxy does not show in time what was answered to a poll.
+    const error =
+      'app/app1 at lb1: agent-check answered 20% to a poll from its address, but HAProxy does not show it';
+    for (const server of it.lb.servers) server.weightFailure = { afterMs: 30_000, error };
+    const id = it.ask('ready');
+    it.until('the first try', () => weightsSent(it).length === 1);
+    const began = it.time.now;
+    it.time.advance(90_000);
+    expect([it.admin(), weightsSent(it).length]).toEqual(['maint', 3]);
+    it.until('READY', () => it.admin() === 'ready');
+    expect(it.time.now - began).toBeLessThan(95_000);
+    const result = it.ended(id);
+    expect(result).toMatchObject({ ok: true, code: 'done', phase: 'serving' });
+    expect(result.warnings).toEqual([`lb1: app/app1 gets its whole share of new users at once: ${error}`]);
+    it.time.advance(60_000);
+    expect(weightsSent(it)).toHaveLength(3);
+    expect(it.lb.servers.map(({ weight }) => weight)).toEqual(it.lb.servers.map(() => FULL));
+  });
+
   test('has no place where the disk fails: after a crash the lowered weight would pass for the whole one', () => {
     const it = stopped();
     const id = it.ask('ready');

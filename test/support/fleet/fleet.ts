@@ -66,6 +66,8 @@ export interface FleetOptions {
   readonly balancers?: number;
   /** Sections of each node's configuration (`pool`, `lock`...), given the fleet's directory. */
   readonly sections?: (node: SiteNode, dir: string) => Sections;
+  /** Of each node's sidecar, besides the environment of the test, given the fleet's directory. */
+  readonly env?: (node: SiteNode, dir: string) => Readonly<Record<string, string>>;
   /** From the start of an application to its first answer, in milliseconds; default 100. */
   readonly warmMs?: number;
   /** Of the users at each HAProxy; default 20 who click every 100 ms or so and stay for about a second. */
@@ -155,7 +157,8 @@ function createFleet(dir: string, nodes: readonly SiteNode[], options: FleetOpti
       const [first] = haproxies;
       if (first === undefined) throw new Error('the fleet has no HAProxy');
       const place = { dir, haproxy: { socket: first.socket } };
-      const more = { quiet: '200ms', timeout: options.timeout ?? '40s', sections: own };
+      const env = options.env?.(node, dir) ?? {};
+      const more = { quiet: '200ms', timeout: options.timeout ?? '40s', sections: own, env };
       const agent = agentOf(await startSidecar(place, node, patience(), more));
       agents.set(name, agent);
       return agent;

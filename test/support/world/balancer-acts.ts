@@ -73,8 +73,13 @@ export function createBalancerActs(world: SceneWorld, state: () => State): Balan
 
   function weigh({ balancer, server, weight, mayReplace }: Doing<'set-weight'>, tell: TellScene): void {
     const startedAt = time.now;
+    const there = site.balancer(balancer).server(server);
+    const { weightFailure } = there;
+    if (weightFailure !== null)
+      return void time.after(weightFailure.afterMs, () =>
+        tell({ type: 'set-weight-failed', balancer, server, isFinal: false, error: weightFailure.error }),
+      );
     time.after(time.between(0.1, 30), () => {
-      const there = site.balancer(balancer).server(server);
       if (mayReplace.includes(there.weight)) there.weight = weight;
       tell({ type: 'weight-set', balancer, server, weight, seen: there.weight, startedAt });
     });

@@ -33,6 +33,8 @@ export interface SimServer {
   total: number;
   errors: number;
   weight: number;
+  /** Its writer sets no weight, and says so after this time; null: it sets it. */
+  weightFailure: { readonly afterMs: number; readonly error: string } | null;
 }
 
 export type HaproxyMode = 'answers' | 'slow' | 'refuses' | 'silent';
@@ -270,5 +272,6 @@ function createServer(name: string, since: number): SimServer {
     total: 0,
     errors: 0,
     weight: 1,
+    weightFailure: null,
   };
 }

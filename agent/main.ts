@@ -23,6 +23,18 @@ function onBrokenPipe(error: Error): void {
 }
 process.stdout.on('error', onBrokenPipe);
 
+/** The reader of our errors has gone: there is no place to report that, and what was asked for is done all the same. */
+function ignoreBrokenPipe(error: Error): void {
+  if (errnoOf(error) !== 'EPIPE') throw error;
+}
+
+/** Made when it is written to: a command that has no error to report is a millisecond faster without. */
+function openStderr(): typeof process.stderr {
+  const { stderr } = process;
+  if (!stderr.listeners('error').includes(ignoreBrokenPipe)) stderr.on('error', ignoreBrokenPipe);
+  return stderr;
+}
+
 /** An event loop without work ends at once; one that has not ended after so many milliseconds never will. */
 const LAST_MS = 2_000;
 
@@ -43,9 +55,8 @@ const ended = runCli({
   argv: process.argv.slice(2),
   env,
   stdout: process.stdout,
-  // Made when it is written to: a command that has no error to tell is a millisecond faster without.
   get stderr() {
-    return process.stderr;
+    return openStderr();
   },
   signals: process,
   clock: realClock,
@@ -89,8 +100,8 @@ const ended = runCli({
 void ended.then((code) => {
   process.exitCode = code;
   // A thread of ours that waits for a disk that hangs keeps the process, and Node joins it at exit: a process that still
-  // lives then is ended without its exit code.
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref();
+  // lives then is ended without its exit code. A slow reader gets all of the output first.
+  process.stdout.write('', () => setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref());
 });
 
 /** The user's name in the system, or the number: a container's user often has no name. */

@@ -1,11 +1,13 @@
 import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { withDeadline, type Clock } from '../system/clock.ts';
-import { LastcallError } from '../system/error.ts';
+import { LastcallError, messageOf } from '../system/error.ts';
 import type { Log } from '../system/log-port.ts';
 import { inspectProcess } from '../system/process.ts';
 import { listenerAmong, listenersOn, type SocketOwner } from '../system/socket-owners.ts';
+import type { ProcessIdentity } from '../lifecycle/model/observation.ts';
 import type { Stopper } from './contracts.ts';
+import { processesOf } from './process-identity.ts';
 
 /** It is done in the background. */
 const LEARN_MS = 30_000;
@@ -14,89 +16,101 @@ const LOOK_MS = 10_000;
 const NEVER = new AbortController().signal;
 
 /**
- * Whether the processes that listen at the application's port are the application. It is known of a port that the application's own
- * process was seen to have; what a proxy or Docker has before it shows nothing, and neither does what /proc hides from this user.
+ * Whether the processes that listen at the application's port are the application. It is judged once the application's own process
+ * was seen among them. Only a program that was never seen at that port in service, and has nothing to do with the process that the
+ * stopper names, is none of the application's: a node that is wrongly kept out costs more than a stranger that is let in. What
+ * Docker has before the application shows nothing, and neither does what /proc hides from this user.
  */
 export interface PortHolder {
   /** To be called while the application is known to serve. What cannot be found out leaves what was known. */
   learn(): Promise<void>;
   /**
    * @returns what listens there in the place of the application, in words; null = the application, nothing, or it cannot be known
-   * @throws LastcallError `failed` where /proc does not answer in time; the signal's reason
+   * @throws the signal's reason
    */
   strangerAt(signal: AbortSignal): Promise<string | null>;
 }
 
-interface HolderLook {
-  /** The application by its stopper; null = its process has ended, or is not named. */
-  readonly own: SocketOwner | null;
-  readonly found: readonly SocketOwner[];
-}
-
-const NOTHING: HolderLook = { own: null, found: [] };
-
 /**
  * @param port 1 to 65535, in this network namespace
- * @param stopper names the process that is the application
+ * @param stopper names the processes that are the application
  */
 export function createPortHolder(
   port: number,
   stopper: Pick<Stopper, 'check' | 'find'>,
-  { clock, log }: { readonly clock: Clock; readonly log: Pick<Log, 'debug'> },
+  ports: { readonly clock: Clock; readonly log: Pick<Log, 'debug'> },
 ): PortHolder {
-  let program: string | null = null;
+  /** What listened there in service, by `familyOf`; empty = the application was not seen there. */
+  const programs = new Set<string>();
+  /** The one that was taken for the application last: it spares a look through all of /proc. */
   let last: SocketOwner | null = null;
 
-  const application = async (signal: AbortSignal): Promise<SocketOwner | null> => {
-    const asked = stopper.find ? stopper.find(signal) : stopper.check(signal);
-    const found = await asked.catch(() => null);
-    signal.throwIfAborted();
-    return found && 'pid' in found ? found : null;
+  const look = async (signal: AbortSignal): Promise<string | null> => {
+    const own = await applicationOf(stopper, signal);
+    const isOurs = ({ pid }: SocketOwner): boolean => {
+      const program = programOf(pid);
+      return (
+        program === null || programs.has(familyOf(program)) || own.some((one) => isRelated(pid, one.pid))
+      );
+    };
+    const likely = [...own, ...(last === null ? [] : [last])].map(({ pid }) => pid);
+    const known = await orNull(listenerAmong(likely, port, signal), signal);
+    if (known !== null && isOurs(known)) return null;
+    const found = await holdersOf(port, signal);
+    last = found.find(isOurs) ?? null;
+    const [first] = found;
+    if (first === undefined || last !== null) return null;
+    const who = `process ${first.pid} (${programOf(first.pid) ?? 'unknown'})`;
+    return `port ${port} is held by ${who}, which is not the application (in service that was ${[...programs].join(', ')})`;
   };
-  /** All of them, or one that is among the likely ones: the whole of /proc is read where none of these is. */
-  const holders = async (likely: readonly number[], signal: AbortSignal): Promise<readonly SocketOwner[]> => {
-    const known = await listenerAmong(likely, port, signal).catch(() => null);
-    signal.throwIfAborted();
-    if (known !== null) return [known];
-    const found = await listenersOn(port, signal).catch(() => null);
-    signal.throwIfAborted();
-    return found?.kind === 'owned' ? found.owners : [];
+  const learn = async (signal: AbortSignal): Promise<void> => {
+    const own = await applicationOf(stopper, signal);
+    const found = await holdersOf(port, signal);
+    if (!found.some((one) => own.some(({ pid }) => isRelated(one.pid, pid)))) return;
+    for (const { pid } of found) programs.add(familyOf(programOf(pid) ?? ''));
+    const holders = found.map(({ pid }) => pid);
+    ports.log.debug('who answers the probe', { port, holders, programs: [...programs] });
   };
-  const look = async (signal: AbortSignal): Promise<HolderLook> => {
-    const own = await application(signal);
-    const likely = [own?.pid, last?.pid].filter((pid) => pid !== undefined);
-    const found = await holders(likely, signal);
-    last = found[0] ?? null;
-    return { own, found };
-  };
-  const inTime = <T>(ms: number, signal: AbortSignal, work: (own: AbortSignal) => Promise<T>): Promise<T> =>
-    withDeadline(clock, ms, signal, () => tooSlow(port, ms), work);
+  /** What is not found out within the time is null. */
+  const inTime = <T>(
+    ms: number,
+    signal: AbortSignal,
+    work: (own: AbortSignal) => Promise<T>,
+  ): Promise<T | null> =>
+    withDeadline(ports.clock, ms, signal, () => tooSlow(port, ms), work).catch((error: unknown) => {
+      signal.throwIfAborted();
+      ports.log.debug('the processes that listen were not found out', { port, error: messageOf(error) });
+      return null;
+    });
   return {
     async learn() {
-      const { own, found } = await inTime(LEARN_MS, NEVER, look).catch(() => NOTHING);
-      if (own === null || found.length === 0) return;
-      const holder = found.find((one) => isRelated(one.pid, own.pid));
-      program = holder === undefined ? null : programOf(holder.pid);
-      log.debug('who answers the probe', {
-        port,
-        application: own.pid,
-        holders: found.map(({ pid }) => pid),
-        program,
-      });
+      await inTime(LEARN_MS, NEVER, learn);
     },
     async strangerAt(signal) {
-      if (program === null) return null;
-      const { own, found } = await inTime(LOOK_MS, signal, look);
-      const [first] = found;
-      if (first === undefined) return null;
-      const isOurs = ({ pid }: SocketOwner): boolean =>
-        own === null ? [program, null].includes(programOf(pid)) : isRelated(pid, own.pid);
-      if (found.some(isOurs)) return null;
-      const is = own === null ? `it was ${program}, and that has ended` : `that is process ${own.pid}`;
-      const who = `process ${first.pid} (${programOf(first.pid) ?? 'unknown'})`;
-      return `port ${port} is held by ${who}, which is not the application (${is})`;
+      return programs.size === 0 ? null : inTime(LOOK_MS, signal, look);
     },
   };
+}
+
+/** The processes that are the application; none where the stopper names none now. */
+async function applicationOf(
+  stopper: Pick<Stopper, 'check' | 'find'>,
+  signal: AbortSignal,
+): Promise<readonly ProcessIdentity[]> {
+  return processesOf(await orNull(stopper.find ? stopper.find(signal) : stopper.check(signal), signal));
+}
+
+/** All processes that listen there; none where /proc hides one. */
+async function holdersOf(port: number, signal: AbortSignal): Promise<readonly SocketOwner[]> {
+  const found = await orNull(listenersOn(port, signal), signal);
+  return found?.kind === 'owned' ? found.owners : [];
+}
+
+/** @throws the signal's reason */
+async function orNull<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  const found = await asked.catch(() => null);
+  signal.throwIfAborted();
+  return found;
 }
 
 function tooSlow(port: number, elapsedMs: number): LastcallError {
@@ -105,6 +119,11 @@ function tooSlow(port: number, elapsedMs: number): LastcallError {
     elapsedMs,
     next: 'see whether this machine is overloaded: /proc is read for it',
   });
+}
+
+/** The name of a program without a version at its end: `python3.11`, `php-fpm8.2` and `app-1.4.2` get other ones in a deploy. */
+function familyOf(program: string): string {
+  return program.replace(/[-_.]?v?\d[\d._-]*$/, '') || program;
 }
 
 /** One is the other's ancestor, or both are of one process group, as the processes of a service that forks. */

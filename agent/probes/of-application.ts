@@ -1,9 +1,9 @@
 import type { Probe } from './probe.ts';
 
 export interface HolderPorts {
-  /** Where the node is: in `rotation`, `out` (stopped, or on its way back to READY), or between these. */
+  /** Where the node is: in `rotation`, on its way `outward`, `out` (stopped, or on its way back to READY), or between these. */
   readonly place: () => string;
-  /** Called in rotation: what has the port now, and is the application's process, is the application. */
+  /** Called in rotation, and again on the way outward: what has the port then is the application. */
   readonly learn: () => Promise<void>;
   /** What answers in the application's place, in words; null = the application, or it is not known. */
   readonly strangerAt: (signal: AbortSignal) => Promise<string | null>;
@@ -16,22 +16,24 @@ export interface HolderPorts {
  * @param ports `onStranger` is called once for each stranger
  */
 export function ofApplication(probe: Probe, ports: HolderPorts): Probe {
-  let isLearned = false;
+  let learnedIn: string | null = null;
   let told: string | null = null;
   return {
     async ask(signal) {
       const answer = await probe.ask(signal);
       const place = ports.place();
-      if (place === 'out') isLearned = false;
-      if (answer.kind === 'unhealthy' || !['rotation', 'out'].includes(place)) return answer;
-      if (place === 'rotation') {
-        if (!isLearned) void ports.learn();
-        isLearned = true;
+      if (answer.kind === 'unhealthy') return answer;
+      if (place !== 'out') {
+        if (['rotation', 'outward'].includes(place) && place !== learnedIn) void ports.learn();
+        learnedIn = place;
         return answer;
       }
       const stranger = await ports.strangerAt(signal);
       if (stranger === null) return answer;
-      if (stranger !== told) ports.onStranger(`${stranger}: its answers to the probe do not count`);
+      if (stranger !== told)
+        ports.onStranger(
+          `${stranger}: its answers to the probe do not count; where it is the application by now, restart lastcall, which then takes it`,
+        );
       told = stranger;
       return { kind: 'unhealthy', reason: stranger };
     },

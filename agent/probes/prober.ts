@@ -26,7 +26,7 @@ const WARMING_EVERY_MS = 250;
 /**
  * Begins to probe at once, and again `everyMs` after the previous probe ended, so a slow application never has two
  * probes to answer. Each probe is bounded by its own timeout.
- * @param onVerdict called each time `health` or `signedOut` has changed, not for `reset`: after it `health` is
+ * @param onVerdict called each time `health` or `signedOut` has changed, or another reason why it is down is seen; not for `reset`: after it `health` is
  *   unknown, so that the first verdict of the new row is reported whatever came before
  */
 export function createProber(
@@ -36,13 +36,18 @@ export function createProber(
   onVerdict: (verdict: Verdict) => void,
 ): Prober {
   let verdict = UNKNOWN;
+  let reported: string | null = null;
   let pace: ProbePace = 'normal';
   const pauseMs = (): number =>
     pace === 'warming' ? Math.min(config.everyMs, WARMING_EVERY_MS) : config.everyMs;
   const asker = createAsker(probe, clock, pauseMs, (answer, startedAt) => {
     const before = verdict;
     verdict = judge(verdict, answer, startedAt, config);
-    if (verdict.health !== before.health || verdict.signedOut !== before.signedOut) onVerdict(verdict);
+    const { health, signedOut, reason } = verdict;
+    const isOtherReason = health === 'down' && reason !== null && reason !== reported;
+    if (health === before.health && signedOut === before.signedOut && !isOtherReason) return;
+    reported = reason;
+    onVerdict(verdict);
   });
 
   void asker.ask();

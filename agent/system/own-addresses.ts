@@ -1,9 +1,22 @@
 import { hostname, networkInterfaces } from 'node:os';
 
-/** The IP addresses of this machine's interfaces, of this network namespace. */
+/**
+ * The IP addresses of this machine's interfaces, of this network namespace. Empty where this process may not ask the kernel: that
+ * needs a netlink socket, which `RestrictAddressFamilies=` of a unit (of ours, too) refuses.
+ */
 export function ownAddresses(): ReadonlySet<string> {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const all = Object.values(interfaces()).flatMap((addresses) => addresses ?? []);
   return new Set(all.map(({ address }) => address.toLowerCase()));
+}
+
+function interfaces(): ReturnType<typeof networkInterfaces> {
+  try {
+    return networkInterfaces();
+  } catch (error) {
+    // libuv's own error, of Node's class SystemError: EAFNOSUPPORT (97) under systemd's filter.
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_SYSTEM_ERROR') return {};
+    throw error;
+  }
 }
 
 /** An address that leads to the machine that uses it. */

@@ -1,5 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { createPortHolder, type PortHolder } from '../../agent/app/port-holder.ts';
 import type { Proof } from '../../agent/lifecycle/model/observation.ts';
 import { realClock } from '../../agent/system/clock.ts';
@@ -8,6 +12,8 @@ import { memoryLog } from '../support/memory-log.ts';
 import { freePort } from '../support/ports.ts';
 import { startStranger } from '../support/stranger.ts';
 import { startStub } from '../support/stub-server.ts';
+import { makeTempDir } from '../support/tempdir.ts';
+import { until } from '../support/until.ts';
 
 // Who has the application's port: by real processes, named as a stopper names them.
 
@@ -58,22 +64,68 @@ test('another program at the port is a stranger once the application has ended',
   const stub = await startStub((_request, response) => void response.end(), port);
   endings.push(() => stub.stop());
   expect(await holder.strangerAt(never)).toBe(
-    `port ${port} is held by process ${process.pid} (node), which is not the application (it was perl, and that has ended)`,
+    `port ${port} is held by process ${process.pid} (node), which is not the application (in service that was perl)`,
   );
 });
 
-test('the same program is the application where nothing names another process, and else a stranger', async () => {
+test('a program that was at the port in service is the application, whatever process the stopper names', async () => {
   const { port, holder, end } = await learned();
   await end();
   const second = await startStranger(port);
   endings.push(() => second.end());
+  for (const named of [null, sleeper(), second.pid]) {
+    application = named;
+    expect(await holder.strangerAt(never)).toBeNull();
+  }
+});
+
+test('another program is the application where its process is the one that the stopper names', async () => {
+  const { port, holder, end } = await learned();
+  await end();
+  const stub = await startStub((_request, response) => void response.end(), port);
+  endings.push(() => stub.stop());
   application = null;
+  expect(await holder.strangerAt(never)).toMatch(/is held by process/);
+  application = process.pid;
   expect(await holder.strangerAt(never)).toBeNull();
-  application = sleeper();
-  expect(await holder.strangerAt(never)).toMatch(
-    new RegExp(`^port ${port} is held by process ${second.pid} \\(perl\\).*that is process ${application}`),
-  );
-  application = second.pid;
+});
+
+test('a program that listens at the same port of another address in service makes no stranger of the application', async () => {
+  const { port, holder, end } = await learned();
+  const neighbour = createServer().listen(port, '127.0.0.2');
+  await once(neighbour, 'listening');
+  endings.push(() => neighbour.close());
+  await holder.learn();
+  await end();
+  application = null;
+  // Only the neighbour is there now: it was in service, too.
+  expect(await holder.strangerAt(never)).toBeNull();
+});
+
+test('a new version of the program is the application', async () => {
+  const dir = await makeTempDir();
+  endings.push(() => dir.remove());
+  const port = await freePort();
+  const listener = `require('node:net').createServer().listen(${port}, '127.0.0.1', () => process.send('up'))`;
+  const start = async (program: string): Promise<number> => {
+    const path = join(dir.path, program);
+    await copyFile(process.execPath, path);
+    const child = spawn(path, ['-e', listener], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      detached: true,
+    });
+    endings.push(() => child.kill('SIGKILL'));
+    await once(child, 'message');
+    return child.pid ?? 0;
+  };
+  application = await start('app-1.4.2');
+  const holder = holderOf(port);
+  await holder.learn();
+  const ended = application;
+  process.kill(ended, 'SIGKILL');
+  await until('it has ended', () => startTimeOf(ended) === null);
+  application = null;
+  await start('app-1.5.0');
   expect(await holder.strangerAt(never)).toBeNull();
 });
 

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { createUsers, type Users } from '../fixtures/users.ts';
+import { ask } from '../support/haproxy.ts';
 import { openSampleSite, sampleConfig, type SampleNode, type SampleSite } from '../support/sample-site.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar.ts';
 import { until } from '../support/until.ts';
@@ -15,6 +16,14 @@ afterEach(async () => {
   for (const sidecar of sidecars.splice(0)) await sidecar.stop();
   await site.close();
 });
+
+/** HAProxy takes every server to be up when it has just started, and answers some users of those that are not with 503. */
+async function untilChecked(): Promise<void> {
+  await until('HAProxy has found three servers down', async () => {
+    const lines = (await ask(site.haproxy.socket, 'show stat app 4 -1')).split('\n');
+    return lines.filter((line) => line.includes(',DOWN,')).length === 3;
+  });
+}
 
 /** A node's sidecar, configured as the head of the sample has it for blue1. */
 async function besides(node: SampleNode, patience: AbortSignal): Promise<Sidecar> {
@@ -43,6 +52,7 @@ test('blue is exchanged for green by the steps of the sample: nothing failed, no
     { names: ['blue1', 'green1'], isAlone: true },
   );
   const { app1: blue, app2: green, url } = site;
+  await untilChecked();
   const [atBlue, atGreen] = await Promise.all([besides(blue, patience), besides(green, patience)]);
   const crowd = createUsers({ url, population: 24, thinkMs: 150, stayMs: 2000, pageMs: 20 });
   users = crowd;

@@ -79,6 +79,15 @@ describe('the prober', () => {
     expect(told.map(({ health }) => health)).toEqual(['up', 'down', 'up']);
   });
 
+  test('reports another reason of an application that is down, and the same one once', async () => {
+    begin(server.url);
+    await ask(500, 500, 500, 503, 503, 200, 503);
+    expect(told.map(({ health, reason }) => [health, reason])).toEqual([
+      ['down', expect.stringContaining('500')],
+      ['down', expect.stringContaining('503')],
+    ]);
+  });
+
   test('tells a sign-out when it is certain, and when it is dropped', async () => {
     begin(server.url);
     await ask(200, 200, 404, 404, 200, 404, 404, 404, 404, 200, 200);

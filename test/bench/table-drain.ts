@@ -12,6 +12,7 @@ import { agentOf, type Agent } from '../support/rig.ts';
 import { startSidecar } from '../support/sidecar.ts';
 import type { Site, SiteNode } from '../support/site.ts';
 import { until } from '../support/until.ts';
+import { withLimit } from '../support/with-limit.ts';
 import { median, percentile, round, type Figure } from './figures.ts';
 import { percentilesOf } from './percentiles.ts';
 
@@ -49,16 +50,18 @@ interface TableSite {
 }
 
 /** What users of the other nodes wait while one node drains by a stick table of a million entries, beside as long without a drain. */
-export async function tableDrain(site: Site, signal: AbortSignal): Promise<Figure[]> {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]);
-  const where = await openTableSite(site, limited);
+export function tableDrain(site: Site, signal: AbortSignal): Promise<Figure[]> {
+  return withLimit(signal, DEADLINE_MS, (limited) => tableDrainWithin(site, limited));
+}
+
+async function tableDrainWithin(site: Site, signal: AbortSignal): Promise<Figure[]> {
+  const where = await openTableSite(site, signal);
   const step = { name: '' };
   try {
-    return await Promise.race([measured(where, step, limited), aborted(limited)]);
+    return await Promise.race([measured(where, step, signal), aborted(signal)]);
   } catch (error) {
     const log = where.agent.log().trimEnd().split('\n').slice(-LOG_LINES).join(' | ');
-    const why =
-      signal.aborted || !limited.aborted ? messageOf(error) : `not over after ${DEADLINE_MS / 1000} s`;
+    const why = messageOf(signal.aborted ? signal.reason : error);
     throw new Error(`${step.name}: ${why}; the sidecar's log ends with: ${log}`, { cause: error });
   } finally {
     await where.close();

@@ -1,6 +1,7 @@
 import { messageOf } from '../../agent/system/error.ts';
 import { type Fault, NotHere } from './fault.ts';
 import type { FaultOutcome } from './report.ts';
+import { withLimit } from '../support/with-limit.ts';
 import { openStage, type OpenStage } from './fault-stage.ts';
 
 /** How long a fault may take, in milliseconds, where its row says nothing else. */
@@ -23,8 +24,10 @@ export async function play(fault: Fault, stop: AbortSignal): Promise<FaultOutcom
   if (fault.run === undefined) return outcome('not made', fault.notMade ?? 'no reason is given');
   const stage = openStage();
   try {
-    const late = AbortSignal.timeout(fault.deadlineMs ?? DEADLINE_MS);
-    const seen = await unlessAborted(fault.run(stage), AbortSignal.any([late, stop]));
+    const { run } = fault;
+    const seen = await withLimit(stop, fault.deadlineMs ?? DEADLINE_MS, (signal) =>
+      unlessAborted(run(stage), signal),
+    );
     return outcome(seen.isAsExpected ? 'ok' : 'failed', seen.text, seen.figure ?? null);
   } catch (error) {
     if (error instanceof NotHere) return outcome('not made', error.message);

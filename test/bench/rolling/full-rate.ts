@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FullRateReport } from '../../fixtures/full-rate-users.ts';
 import { startChildProgram } from '../../support/child-program.ts';
 import { openSite } from '../../support/site.ts';
+import { withLimit } from '../../support/with-limit.ts';
 import { median, round, worst, type Row } from '../figures.ts';
 import { missingOf, SIGTERM } from '../peers/peers.ts';
 import { DEADLINE_MS, LASTCALL, peerWay, type RestartWay, type Rounds } from './round.ts';
@@ -60,8 +61,11 @@ function rateOf({ requests, seconds }: FullRateReport): number {
   return requests / seconds;
 }
 
-async function deployOnce(way: RestartWay, interrupt: AbortSignal): Promise<FullRateReport> {
-  const signal = AbortSignal.any([interrupt, AbortSignal.timeout(DEADLINE_MS)]);
+function deployOnce(way: RestartWay, signal: AbortSignal): Promise<FullRateReport> {
+  return withLimit(signal, DEADLINE_MS, (limited) => deployWithin(way, limited));
+}
+
+async function deployWithin(way: RestartWay, signal: AbortSignal): Promise<FullRateReport> {
   const site = await openSite({ program: 'fast-app' }, signal);
   try {
     const opened = await way.open(site, signal);

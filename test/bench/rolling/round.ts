@@ -3,6 +3,7 @@ import { createUsers, type Report } from '../../fixtures/users.ts';
 import { seeded } from '../../support/fuzz.ts';
 import { startSidecar, type Sidecar } from '../../support/sidecar.ts';
 import { openSite, type Site, type SiteNode, type SiteOptions } from '../../support/site.ts';
+import { withLimit } from '../../support/with-limit.ts';
 import { runPeer, type PeerProgram } from '../peers/peers.ts';
 
 /** What a part that plays rounds needs of the benchmark. */
@@ -116,18 +117,26 @@ async function restartBy(sidecar: Sidecar | undefined, name: string, signal: Abo
  * Restarts all three nodes of a new site under live users, one after the other.
  * @throws what the way throws, and Error where it takes longer than five minutes, or no user clicked meanwhile
  */
-export async function playRound(
+export function playRound(
   way: RestartWay,
   crowd: RoundUsers,
   signal: AbortSignal,
   nodes: SiteOptions = NODES,
 ): Promise<RoundResult> {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]);
-  const site = await openSite(nodes, limited);
+  return withLimit(signal, DEADLINE_MS, (limited) => playWithin(way, crowd, limited, nodes));
+}
+
+async function playWithin(
+  way: RestartWay,
+  crowd: RoundUsers,
+  signal: AbortSignal,
+  nodes: SiteOptions,
+): Promise<RoundResult> {
+  const site = await openSite(nodes, signal);
   try {
-    const opened = await way.open(site, limited);
+    const opened = await way.open(site, signal);
     try {
-      return await underUsers(site, opened.restart, crowd, limited);
+      return await underUsers(site, opened.restart, crowd, signal);
     } finally {
       await opened.close();
     }

@@ -27,9 +27,9 @@ export async function startTime(site: Site, node: SiteNode, sidecar: Sidecar): P
   await writeFile(file, JSON.stringify(sidecarConfig(site, node)));
   const direct = ['--haproxy', site.haproxy.socket, '--server', `app/${node.name}`];
   const commands: readonly TimedCommand[] = [
-    { name: 'status', args: ['status', '--socket', sidecar.control], limit: 1.5 },
-    { name: 'check', args: ['check', '-c', file], limit: 2.5 },
-    { name: 'drain --dry-run, direct', args: ['drain', '--dry-run', '--not-sticky', ...direct], limit: 2.5 },
+    { name: 'status', args: ['status', '--socket', sidecar.control], limit: 1.2 },
+    { name: 'check', args: ['check', '-c', file], limit: 2 },
+    { name: 'drain --dry-run, direct', args: ['drain', '--dry-run', '--not-sticky', ...direct], limit: 2 },
   ];
   const bare: number[] = [];
   const times = commands.map((): number[] => []);

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TomcatSourceConfig } from '../../agent/config/source-config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock } from '../../agent/system/clock.ts';
+import { parseStat } from '../../agent/system/process.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
@@ -173,12 +174,21 @@ describe('lowerExpiry', () => {
   });
 });
 
+/** Of each thread of a process, as /proc shows it (proc(5)). */
+async function threadStates(pid: number): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(threads.map((id) => readFile(`/proc/${pid}/task/${id}/stat`, 'utf8')));
+  return stats.map((stat) => parseStat(stat)?.state ?? '');
+}
+
 describe('a Tomcat in trouble', () => {
   withTomcat('is unknown while it is frozen, and is counted again when it goes on', async () => {
     const [pid = 0] = tomcat.pids();
     const before = await sourceOf().count(never);
     process.kill(pid, 'SIGSTOP');
     try {
+      // A thread on another processor runs on for a moment.
+      await until('it stands still', async () => (await threadStates(pid)).every((state) => state === 'T'));
       for (const via of BOTH) expect(await reasonOf({ via, timeoutMs: 300 })).toContain('within 300 ms');
     } finally {
       process.kill(pid, 'SIGCONT');

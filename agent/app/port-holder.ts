@@ -67,8 +67,8 @@ export function createPortHolder(
     const own = await applicationOf(stopper, signal);
     const found = await holdersOf(port, signal);
     if (!found.some((one) => own.some(({ pid }) => isRelated(one.pid, pid)))) return;
-    for (const { pid } of found) programs.add(familyOf(programOf(pid) ?? ''));
     const holders = found.map(({ pid }) => pid);
+    for (const program of holders.map(programOf)) if (program !== null) programs.add(familyOf(program));
     ports.log.debug('who answers the probe', { port, holders, programs: [...programs] });
   };
   /** What is not found out within the time is null. */

@@ -21,7 +21,7 @@ const WORKERS = 2;
 const chosen = DIMS === undefined ? null : (DIMS.split(',').filter(Boolean) as Dimension[]);
 
 /** So many campaigns lie between two lines of progress. */
-const TOLD_EVERY = 5_000;
+const PRINTED_EVERY = 5_000;
 
 test(`${CAMPAIGNS} random campaigns: no promise is broken`, async () => {
   const startedAt = performance.now();
@@ -34,16 +34,18 @@ test(`${CAMPAIGNS} random campaigns: no promise is broken`, async () => {
     reports: SEED === undefined ? 1 : 99,
     untilBroken: false,
   };
-  const { played, broken } = await playOn(WORKERS, join(packageRoot(), 'dist'), range, (campaigns, so) => {
-    if (campaigns % TOLD_EVERY === 0)
-      process.stdout.write(`  ${campaigns} campaigns, ${so} broken promises, ${seconds().toFixed(0)} s\n`);
+  const { played, broken } = await playOn(WORKERS, join(packageRoot(), 'dist'), range, {
+    onProgress: (campaigns, so) => {
+      if (campaigns % PRINTED_EVERY === 0)
+        process.stdout.write(`  ${campaigns} campaigns, ${so} broken promises, ${seconds().toFixed(0)} s\n`);
+    },
+    onBroken: ({ seed, rule, report }) => process.stdout.write(`  seed ${seed}: ${rule}\n${report ?? ''}\n`),
   });
-  tell(played, broken, seconds());
-  for (const { report } of broken) if (report !== null) process.stdout.write(`${report}\n`);
+  printSummary(played, broken, seconds());
   expect(broken.map(({ seed, rule, dims }) => `seed ${seed}: ${rule} (${dims.join('+')})`)).toEqual([]);
 });
 
-function tell({ campaigns, steps, met }: Played, broken: readonly Broken[], seconds: number): void {
+function printSummary({ campaigns, steps, met }: Played, broken: readonly Broken[], seconds: number): void {
   const rules = new Map<string, number>();
   for (const { rule } of broken) rules.set(rule, (rules.get(rule) ?? 0) + 1);
   const list = (all: Iterable<readonly [string, number]>): string =>

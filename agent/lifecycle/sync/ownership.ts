@@ -37,7 +37,7 @@ export function checkOwnership(
   if (!own) return;
   const target = desired(draft.state, own);
   noteUndone(draft, balancerName, view, own);
-  if (target === null) return;
+  if (target === null) return noteWhileUnwanted(draft, balancerName, view, own);
   if (view.absent !== undefined) return noteAbsent(draft, balancerName, view.name, own);
   if (isForeign(view, own, target)) return noteForeign(draft, balancerName, view, own);
   if (own.foreign !== null) {
@@ -54,6 +54,19 @@ export function checkOwnership(
   if (there && settled && window.startedAt >= uncertainUntil)
     markInSync(draft, balancerName, view.name, target);
   else patchServer(draft, balancerName, view.name, { inSync: false });
+}
+
+/**
+ * A node that is asked to return although it is in service wants nothing of its servers. What an operator sets meanwhile is
+ * marked even so: an application that then dies makes lastcall want MAINT itself, which must not take the operator's for ours.
+ */
+function noteWhileUnwanted(draft: Draft, balancerName: string, view: ServerView, own: ServerState): void {
+  const { found, possiblyOurs, foreign } = own;
+  if (draft.state.outing?.level !== 'none' || found === null || view.absent !== undefined) return;
+  const forced = forcedOf(view);
+  if (forced === found.admin || possiblyOurs.includes(forced)) return;
+  if (forced !== 'ready') noteForeign(draft, balancerName, view, own);
+  else if (foreign !== null) markForeign(draft, balancerName, view.name, null);
 }
 
 /**

@@ -99,6 +99,28 @@ describe('After kill -9', () => {
     },
   );
 
+  test('MAINT that an operator has set while `ready` is asked of a node in service stays over a new application (I2)', () => {
+    const it = scene({ supervises: true });
+    it.sidecar.crash();
+    it.sidecar.boot();
+    // No probe has answered yet, so `ready` waits, and wants nothing of a server.
+    it.ask('ready');
+    it.until('it waits for a probe', () => it.sidecar.state.phase === 'returning');
+    it.lb.set('app/app1', 'maint', 'operator');
+    const shown = (): string | undefined => it.sidecar.state.balancers['lb1']?.look?.servers[0]?.admin;
+    it.until('lastcall has seen it', () => shown() === 'maint');
+    it.until('it is on disk', () => it.sidecar.state.saved === it.sidecar.state.save);
+    expect(it.sidecar.state.phase).toBe('returning');
+    it.sidecar.crash();
+    it.site.die();
+    it.sidecar.boot();
+    it.time.advance(MINUTE);
+    expect(it.admin()).toBe('maint');
+    it.lb.set('app/app1', 'ready', 'operator');
+    it.time.advance(MINUTE);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
+  });
+
   test('a drain of an operator whose container starts again goes on, and is done', () => {
     const it = scene({ supervises: true });
     it.site.visit();

@@ -8,16 +8,22 @@ import type { Broken, Played, Range } from './range.ts';
 
 type PlayerLine = { readonly broken: Broken } | { readonly progress: number } | { readonly end: Played };
 
+export interface Listeners {
+  /** Now and then: how many have been played, and how many promises were broken. */
+  readonly onProgress?: (campaigns: number, broken: number) => void;
+  /** At once: a run that is cut off has reported what it found until then. */
+  readonly onBroken?: (broken: Broken) => void;
+}
+
 /**
  * Plays the range in one process of the build.
  * @param build where `agent` and `test` are built: `dist`, or a mutated copy of it
- * @param onProgress called now and then with how many have been played, and how many promises were broken
  * @throws Error when the process ends before it has reported its end
  */
 export async function playIn(
   build: string,
   range: Range,
-  onProgress: (campaigns: number, broken: number) => void = () => undefined,
+  { onProgress = () => undefined, onBroken = () => undefined }: Listeners = {},
 ): Promise<{ played: Played; broken: Broken[] }> {
   const player = join(build, 'test/support/wide/player.js');
   const child = spawn(process.execPath, [player, JSON.stringify(range)], {
@@ -28,8 +34,10 @@ export async function playIn(
   const ended = once(child, 'exit');
   for await (const text of createInterface({ input: child.stdout })) {
     const line = JSON.parse(text) as PlayerLine;
-    if ('broken' in line) broken.push(line.broken);
-    else if ('progress' in line) onProgress(line.progress, broken.length);
+    if ('broken' in line) {
+      broken.push(line.broken);
+      onBroken(line.broken);
+    } else if ('progress' in line) onProgress(line.progress, broken.length);
     else played = line.end;
   }
   const [code] = (await ended) as [number | null];
@@ -39,13 +47,13 @@ export async function playIn(
 
 /**
  * Plays the range in so many processes at once, each with every so-manieth seed.
- * @param onProgress as that of `playIn`, of all processes together
+ * @param listeners as those of `playIn`, for all processes together
  */
 export async function playOn(
   workers: number,
   build: string,
   range: Omit<Range, 'stride'>,
-  onProgress: (campaigns: number, broken: number) => void = () => undefined,
+  { onProgress = () => undefined, onBroken }: Listeners = {},
 ): Promise<{ played: Played; broken: Broken[] }> {
   const done = Array.from({ length: workers }, () => ({ campaigns: 0, broken: 0 }));
   const report = (index: number, campaigns: number, broken: number): void => {
@@ -54,8 +62,10 @@ export async function playOn(
   };
   const parts = await Promise.all(
     done.map((_, index) =>
-      playIn(build, { ...range, first: range.first + index, stride: workers }, (campaigns, broken) =>
-        report(index, campaigns, broken),
+      playIn(
+        build,
+        { ...range, first: range.first + index, stride: workers },
+        { onProgress: (campaigns, broken) => report(index, campaigns, broken), ...(onBroken && { onBroken }) },
       ),
     ),
   );

@@ -10,10 +10,14 @@ export interface DiskJudge {
 }
 
 export function createDiskJudge({ verdicts }: World): DiskJudge {
+  const proposed = new Map<SimNode, string | null>();
   return {
-    watch({ node, after, effects }) {
+    watch({ node, before, after, effects }) {
+      if (peek(before).hasProposal || peek(after).hasProposal) proposed.set(node, node.disk.content);
+      // A request that was given up, to be checked anew, is on disk until the next record is.
+      const isProposal = proposed.get(node) === node.disk.content;
       for (const effect of effects) {
-        const missing = missingFor(node, effect, peek(after).hasProposal);
+        const missing = missingFor(node, effect, isProposal);
         if (missing !== null && !peek(after).hasDiskAlarm)
           verdicts.broken('done before it is on disk', [after.phase, effect.type, missing]);
       }
@@ -22,7 +26,7 @@ export function createDiskJudge({ verdicts }: World): DiskJudge {
 }
 
 /** What is being done although it is not in the record on disk; null = it is, or need not be. */
-function missingFor(node: SimNode, effect: Effect, hasProposal: boolean): string | null {
+function missingFor(node: SimNode, effect: Effect, isProposal: boolean): string | null {
   if (effect.type !== 'set-server' && effect.type !== 'stop' && effect.type !== 'start') return null;
   const record = recordOn(node);
   if (!record) return 'there is no record';
@@ -31,7 +35,7 @@ function missingFor(node: SimNode, effect: Effect, hasProposal: boolean): string
   const { balancer, server, admin } = effect;
   const { want: wanted = null, said = [] } = record.balancers[balancer]?.servers[server] ?? {};
   // The record may be that of a request that is not installed yet; what is written until then is ours in it.
-  const isOurs = wanted === admin || (hasProposal && said.includes(admin)) || isOnTheWay(wanted, said, admin);
+  const isOurs = wanted === admin || (isProposal && said.includes(admin)) || isOnTheWay(wanted, said, admin);
   return isOurs ? null : `${balancer} ${server} ${admin}, but ${wanted}`;
 }
 

@@ -65,7 +65,10 @@ export async function playOn(
       playIn(
         build,
         { ...range, first: range.first + index, stride: workers },
-        { onProgress: (campaigns, broken) => report(index, campaigns, broken), ...(onBroken && { onBroken }) },
+        {
+          onProgress: (campaigns, broken) => report(index, campaigns, broken),
+          ...(onBroken && { onBroken }),
+        },
       ),
     ),
   );

@@ -59,9 +59,10 @@ export function createFileLock(
       changed(claim, signal, (document, { number }) => {
         const held = document.holders.find((one) => one.claim.id === claim.id);
         if (held === undefined) throw notHeld(name, claim);
-        const failure = why === null ? null : writtenLine(why);
-        if (held.state === state && held.failure === failure) return document;
-        return withHolder(document, { ...held, state, failure, owner: self, changed: number });
+        const marked = { claim: writtenClaim(claim), state, failure: why === null ? null : writtenLine(why) };
+        const isSaid = held.state === state && held.failure === marked.failure;
+        if (isSaid && isSameClaim(held.claim, marked.claim)) return document;
+        return withHolder(document, { ...held, ...marked, owner: self, changed: number });
       }),
     give: (claim, signal) => changed(claim, signal, (document) => without(document, claim.id)),
     free: ({ claim, revision, alive }, signal) =>

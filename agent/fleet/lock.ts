@@ -26,7 +26,7 @@ export interface FleetLock {
   look(signal: AbortSignal): Promise<PoolView>;
 
   /**
-   * Writes the state of this node into its slot, for the others.
+   * Writes the state of this node into its slot, for the others, and its claim as it is now.
    * @throws LastcallError as `take`; `failed` when the slot is not ours any more
    */
   mark(

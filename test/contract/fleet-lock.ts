@@ -124,6 +124,10 @@ export function lockContract(name: string, create: (pool: string) => Promise<Loc
       // What was judged by the servers of before frees nothing.
       expect(await two.free({ ...(read as NonNullable<typeof read>), alive: true }, never)).toBe(false);
       expect(nodesOf(await two.look(never))).toEqual(['app1']);
+      // With a mark, too.
+      await one.mark(now, 'soaking', null, never);
+      expect((await one.mark(before, 'soaking', null, never)).holders[0]?.claim).toEqual(before);
+      expect((await two.look(never)).holders[0]).toMatchObject({ claim: before, state: 'soaking' });
     });
 
     scene('refuses to mark a slot that is not held', async () => {

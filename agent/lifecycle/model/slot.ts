@@ -9,6 +9,8 @@ export interface Slot {
   readonly lock: readonly string[];
   /** By the last answer; `unknown`: there is none yet; `lost`: it was held, and is no more. */
   readonly is: 'unknown' | 'waits' | 'held' | 'lost';
+  /** It was held since it was asked for, by this sidecar or by one before it. */
+  readonly wasHeld: boolean;
   readonly view: PoolView | null;
   /** Why the last question was not answered; null = it was. */
   readonly error: string | null;
@@ -68,6 +70,7 @@ export const NEW_SOAK: Soak = { since: null, unknownSince: null, failure: null }
 
 export const NEW_SLOT: Omit<Slot, 'claim' | 'lock' | 'save'> = {
   is: 'unknown',
+  wasHeld: false,
   view: null,
   error: null,
   begun: -1,

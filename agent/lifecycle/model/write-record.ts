@@ -149,6 +149,6 @@ function savedRamp({ ours: _ours, write: _write, ...ramp }: Ramp): SavedRamp {
 }
 
 /** What happens while no sidecar runs is unknown: the time of a soak begins anew. */
-function savedSlot({ claim, lock, isOver, failure, soak }: Slot): SavedSlot {
-  return { claim, lock, isOver, failure, ...(soak !== null && { soak: { ...soak, since: null } }) };
+function savedSlot({ claim, lock, wasHeld, isOver, failure, soak }: Slot): SavedSlot {
+  return { claim, lock, wasHeld, isOver, failure, ...(soak !== null && { soak: { ...soak, since: null } }) };
 }

@@ -33,8 +33,8 @@ export function advanceDeadHolders(draft: Draft): void {
 }
 
 /** One node is enough for it, and spares HAProxy the questions of all others. */
-function deadIn({ is, error, view, claim }: Slot): readonly SlotHolder[] {
-  if (is !== 'waits' || error !== null || view?.waiters[0]?.claim.id !== claim.id) return [];
+function deadIn({ error, view, claim }: Slot): readonly SlotHolder[] {
+  if (error !== null || view?.waiters[0]?.claim.id !== claim.id) return [];
   return view.holders.filter(({ alive, state }) => !alive && state !== 'failed');
 }
 

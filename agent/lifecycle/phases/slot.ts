@@ -1,10 +1,10 @@
 import { abort } from './return.ts';
 import { advanceSoak, soakMark } from './soak.ts';
 import { isHolding } from '../model/desired.ts';
-import type { OperationKind, Request } from '../model/api.ts';
+import { makeClaim, nameServers } from './claim.ts';
+import type { OperationKind } from '../model/api.ts';
 import { isOut, isOutward, PHASES } from '../model/phase.ts';
 import { type PoolPolicy, RETRY_FIRST_MS } from '../model/policy.ts';
-import type { Claim } from '../model/pool.ts';
 import { holderOf, type LockAsk, NEW_SLOT, type Slot, takesOut } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
 import { alarm, emit, type EventOf, isDurable, patch, save, type Draft } from '../step-draft.ts';
@@ -32,9 +32,11 @@ export function advanceSlot(draft: Draft): void {
   tellUnkept(draft);
   const { policy, state } = draft;
   if (state.slot === null) return policy.pool !== null && needsClaim(state) ? makeClaim(draft) : undefined;
-  const ask = nextAsk(draft, state.slot);
+  nameServers(draft);
+  const slot = draft.state.slot ?? state.slot;
+  const ask = nextAsk(draft, slot);
   if (ask === null) return;
-  patch(draft, { slot: { ...state.slot, asked: ask.does } });
+  patch(draft, { slot: { ...slot, asked: ask.does } });
   emit(draft, { type: 'ask-lock', ask });
 }
 
@@ -76,30 +78,6 @@ function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot, phas
     (op !== null && takesOut(op.kind))
   );
 }
-
-function makeClaim(draft: Draft): void {
-  const { policy, state } = draft;
-  const { candidate, waiting, op } = state;
-  if (policy.pool === null) return;
-  const { name, lock, slots, brake, servers, seed } = policy.pool;
-  const asker: Pick<Request, 'kind' | 'by' | 'reason'> =
-    candidate?.request ?? waiting[0]?.request ?? op ?? UNASKED;
-  save(draft);
-  const claim: Claim = {
-    pool: name,
-    node: policy.node,
-    id: `${seed}${draft.state.save.toString(16).padStart(6, '0').slice(-6)}`,
-    operation: asker.kind,
-    by: asker.by,
-    reason: asker.reason,
-    slots,
-    brake,
-    servers,
-  };
-  patch(draft, { slot: { ...NEW_SLOT, claim, lock, save: draft.state.save } });
-}
-
-const UNASKED = { kind: 'drain', by: 'lastcall', reason: 'it is out already' } as const;
 
 /** At most one question at a time, none before the claim is on disk. */
 function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
@@ -163,26 +141,26 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
     });
     return save(draft);
   }
-  const is = holderOf(view, slot.claim) ? 'held' : hadIt(slot) ? 'lost' : 'waits';
+  const is = holderOf(view, slot.claim) ? 'held' : slot.wasHeld ? 'lost' : 'waits';
+  const wasHeld = slot.wasHeld || is === 'held';
   const answered = { asked: null, error: null, failures: 0, begun: view.begun, answeredAt: draft.at };
   if (is === 'lost' && slot.is !== 'lost') {
     const text = `the slot of pool ${slot.claim.pool} was freed from outside`;
     emit(draft, { type: 'log', level: 'warn', text });
   }
-  patch(draft, { slot: { ...slot, ...answered, is, view } });
+  patch(draft, { slot: { ...slot, ...answered, is, wasHeld, view } });
+  // An operation that begins on it saves it with its own intent.
+  if (wasHeld !== slot.wasHeld && draft.state.outing !== null) save(draft);
 }
 
 /** Asked for once more; what was lost is so still. */
 function anew({ claim, lock, save: saved, is }: Slot): Slot {
-  return { ...NEW_SLOT, claim, lock, save: saved, is: is === 'lost' ? 'lost' : 'unknown' };
+  const isLost = is === 'lost';
+  return { ...NEW_SLOT, claim, lock, save: saved, is: isLost ? 'lost' : 'unknown', wasHeld: isLost };
 }
 
 function isQueued({ claim, view }: Slot): boolean {
   return view?.waiters.some((one) => one.claim.id === claim.id) === true;
-}
-
-function hadIt({ is }: Slot): boolean {
-  return is === 'held' || is === 'lost';
 }
 
 /** The lock did not answer, so its state is unknown: asked again, with a growing pause. */

@@ -104,6 +104,7 @@ export const isSlot = shaped<SavedSlot>({
   }),
   // Absent in an older record.
   lock: orAbsent(arrayOf(isString)) as Guard<readonly string[]>,
+  wasHeld: orAbsent(isBoolean) as Guard<boolean>,
   isOver: isBoolean,
   failure: orNull(isString),
   soak: orAbsent(

@@ -63,7 +63,7 @@ export function restore(
     },
     ...servers,
     outing: restoredOuting(record, to, moved),
-    slot: record.slot ? restoredSlot(record.slot, policy, servers, moved) : null,
+    slot: record.slot ? restoredSlot(record.slot, policy, moved) : null,
     waiting: (record.waiting ?? []).map(({ request, since, deadline }) => ({
       request,
       since: moved(since),

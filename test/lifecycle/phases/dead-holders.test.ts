@@ -49,6 +49,18 @@ function waiting(changes: Partial<Claim> = {}, policy: Partial<Policy> = {}): Wa
 }
 
 describe('The first one in the queue', () => {
+  test('frees it also where the slot that it had itself was freed: no node behind it in the queue would', () => {
+    const it = scene({ pool: POOL });
+    expect(it.ended(it.ask('drain')).code).toBe('done');
+    it.lock.free('app1');
+    it.lock.ask({ does: 'take', claim: claimOf('app', 'app2', { servers: SERVERS }) }, it.time.now);
+    it.until('it is in the queue', () => it.lock.view(0).waiters.length > 0);
+    expect(it.sidecar.state.slot?.is).toBe('lost');
+    it.lock.setAlive('app2', false);
+    it.until('its slot', () => holders(it).includes('app1'));
+    expect(freed(it)).toMatchObject([{ node: 'app2' }]);
+  });
+
   test('frees the slot of a holder whose sidecar does not live once its servers have been READY and UP for five seconds', () => {
     const { it, id } = waiting();
     const began = it.time.now;

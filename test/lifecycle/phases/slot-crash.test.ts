@@ -65,14 +65,70 @@ describe('A crash', () => {
     expect([it.sidecar.state.waiting, it.sidecar.state.phase, holders(it)]).toEqual([[], 'serving', []]);
   });
 
-  test('keeps a request that waits for a slot beside an operation whose slot was freed meanwhile', () => {
+  test.each(['draining', 'fencing', 'drained'] as const)(
+    'in %s, after which another node has its slot, puts back what was found: one too many in DRAIN for a second at most',
+    (phase) => {
+      const it = inPool();
+      it.site.visit();
+      const id = it.ask('stop');
+      it.reach('draining');
+      if (phase !== 'draining') it.site.leave();
+      it.reach(phase);
+      it.until('the record', () => it.sidecar.state.saved === it.sidecar.state.save);
+      it.crash({}, () => {
+        it.lock.free('app1');
+        neighbour(it);
+      });
+      const first = it.time.now;
+      it.until('it gives back', () => it.admin() === 'ready');
+      expect(it.time.now - first).toBeLessThan(1_000);
+      expect(it.ended(id)).toMatchObject({ code: 'locked', phase: 'serving' });
+      expect(it.result(id)?.message).toMatch(/the slot of pool app was freed from outside/);
+      expect(it.effects.some(({ type }) => type === 'stop')).toBe(false);
+      it.time.advance(5_000);
+      expect([holders(it), queue(it), it.sidecar.state.slot]).toEqual([['app2'], [], null]);
+    },
+  );
+
+  test('after which no other node has its slot takes it again, and the operation goes on', () => {
     const it = inPool();
+    it.site.visit();
+    const id = it.ask('stop');
+    it.reach('draining');
+    it.crash({}, () => it.lock.free('app1'));
+    it.time.advance(2_000);
+    expect([it.admin(), holders(it)]).toEqual(['drain', ['app1']]);
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+  });
+
+  test('of a node that stays out, after which another node has its slot, leaves it out and in the queue', () => {
+    const it = inPool();
+    it.ended(it.ask('stop'));
+    let other: Claim | null = null;
+    it.crash({}, () => {
+      it.lock.free('app1');
+      other = neighbour(it);
+    });
+    it.time.advance(30_000);
+    expect([it.admin(), it.sidecar.state.phase, holders(it), queue(it)]).toEqual([
+      'maint',
+      'stopped',
+      ['app2'],
+      ['app1'],
+    ]);
+    it.lock.ask({ does: 'give', claim: other! }, it.time.now);
+    it.until('its slot', () => holders(it).includes('app1'));
+    expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done' });
+  });
+
+  test('keeps a request that waits for a slot beside an operation whose pool is new in the configuration', () => {
+    const it = inPool({ pool: null });
     it.site.visit();
     const drain = it.ask('drain');
     it.reach('draining');
     let other: Claim | null = null;
-    it.crash({}, () => {
-      it.lock.free('app1');
+    it.crash({ pool: POOL }, () => {
       other = neighbour(it);
     });
     const id = it.ask('restart', { waitForSlotMs: 60_000 });

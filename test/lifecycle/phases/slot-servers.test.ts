@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
-import { between, BACKENDS, lb, ONE, TWO } from '../../support/world/configured-places.ts';
+import { at, between, BACKENDS, lb, ONE, TWO } from '../../support/world/configured-places.ts';
 import { POOL } from '../../support/world/pool-scene.ts';
 import type { Scene } from '../../support/world/scene.ts';
 
@@ -18,8 +18,13 @@ function poolOf(balancers: Balancers): NonNullable<Policy['pool']> {
 }
 
 /** Drained by the first configuration; started again with the second. */
-function restarted(before: Balancers, after: Balancers, meanwhile?: (it: Scene) => void): Scene {
-  const it = between(before, after, { pool: poolOf(before) });
+function restarted(
+  before: Balancers,
+  after: Balancers,
+  meanwhile?: (it: Scene) => void,
+  terms: Partial<Policy> = {},
+): Scene {
+  const it = between(before, after, { ...terms, pool: poolOf(before) });
   it.ended(it.ask('drain'));
   it.lock.setAlive('app1', false);
   it.crash({ balancers: after, pool: poolOf(after) }, () => meanwhile?.(it));
@@ -70,5 +75,17 @@ describe('A node that starts again while it is out', () => {
     it.until('it is given back', () => it.sidecar.state.slot === null);
     expect(it.ended(it.ask('drain'))).toMatchObject({ ok: true });
     expect(claimed(it)).toEqual({ 'here lb1': ['app/app1'] });
+  });
+
+  test('names in its soak what it has now: what was lost is put back, and HAProxy may have removed it', () => {
+    const it = restarted(BACKENDS, ONE, undefined, { soakMs: 20_000 });
+    expect(claimed(it)).toEqual({ 'here lb1': ['app/app1', 'api/app1'] });
+    expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true });
+    it.until('its mark', () => it.lock.view(0).holders[0]?.state === 'soaking');
+    expect([claimed(it), at(it, 'lb1', 'api/app1')]).toEqual([{ 'here lb1': ['app/app1'] }, 'ready']);
+    it.crash();
+    it.time.advance(2_000);
+    expect(claimed(it)).toEqual({ 'here lb1': ['app/app1'] });
+    it.until('it is given back', () => it.sidecar.state.slot === null);
   });
 });

@@ -47,9 +47,17 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'a slot names the servers that its node had when it was taken',
     breaks: 'I5',
-    file: 'recovery/restored-slot.ts',
-    find: '  const claim = pool === null ? slot.claim : claimNow(slot.claim, pool, servers);',
-    replace: '  const claim = pool === null || true ? slot.claim : claimNow(slot.claim, pool, servers);',
+    file: 'phases/claim.ts',
+    find: '  if (slot === null || pool === null) return;',
+    replace: '  if (slot === null || pool !== null) return;',
+  },
+  {
+    name: 'a slot that was freed while no sidecar was there is waited for in DRAIN',
+    breaks: 'I5',
+    file: 'model/write-record.ts',
+    find: '  return { claim, lock, wasHeld, isOver, failure,',
+    replace: '  return { claim, lock, wasHeld: false, isOver, failure,',
+    dims: ['slots', 'neighbour'],
   },
   {
     name: 'a lock that does not answer is waited for without end',

@@ -17,6 +17,8 @@ export interface SlotJudge {
 const ROTATION = ['serving', 'unhealthy'];
 /** What a look at the lock has shown may be so old when the step that rests on it is taken. */
 const LOOKED_MS = 1_500;
+/** A node that is known to have no slot may be one too many in DRAIN for so long. */
+const TOO_MANY_MS = 1_500;
 
 export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
   const { time, verdicts, lock, freedAt } = world;
@@ -28,6 +30,8 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
   const begunAt = new Map<number, number>();
   /** Nodes that went over the lock in this outing, or lost what they knew of it. */
   const excused = new Set<number>();
+  /** Since when the lock has shown no slot of a node that goes outward with an operation. */
+  const withoutSince = new Map<number, number>();
   /** On the way back while the lock did not answer. */
   let onTheWay: readonly SimNode[] = [];
 
@@ -35,10 +39,13 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
     lock.view(time.now).holders.some(({ claim }) => claim.node === policy.node);
   const mayStep = (node: SimNode): boolean =>
     holds(node) || time.now - (freedAt.get(node.index) ?? -Infinity) < LOOKED_MS;
-  const isExcused = (node: SimNode): boolean => {
+  const goesOver = (node: SimNode): boolean => {
     const { isOverSlot, hold, op } = peek(node.state);
+    return excused.has(node.index) || isOverSlot || (hold !== null && op === null);
+  };
+  const isExcused = (node: SimNode): boolean => {
     const isFreed = (freedAt.get(node.index) ?? -Infinity) >= (outAt.get(node.index) ?? Infinity);
-    return excused.has(node.index) || isOverSlot || (hold !== null && op === null) || isFreed;
+    return goesOver(node) || isFreed;
   };
 
   function noteOuting({ node: { index }, before, after }: Taken): void {
@@ -62,6 +69,18 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
     const begins = ROTATION.includes(before.phase) && after.phase === 'draining';
     const fences = before.phase !== 'fencing' && after.phase === 'fencing' && before.phase === 'settling';
     if (begins || fences || stops) verdicts.broken('out without a slot', [after.phase, op.kind, op.id]);
+  }
+
+  /** An operation whose node has lost its slot is given up; it does not wait for another one in DRAIN. */
+  function stays({ node, event, after }: Taken): void {
+    const { op, isGivingBack, isForced, hasDiskAlarm } = peek(after);
+    const isOutward = PHASES[after.phase].place === 'outward' && op !== null && !op.isGivenUp;
+    const isAllowed = goesOver(node) || isGivingBack || isForced || hasDiskAlarm;
+    if (!isOutward || isAllowed || node.known.heldAt !== null) return void withoutSince.delete(node.index);
+    if (event.type === 'lock-answered' && !withoutSince.has(node.index))
+      withoutSince.set(node.index, time.now);
+    const since = withoutSince.get(node.index) ?? time.now;
+    if (time.now - since > TOO_MANY_MS) verdicts.broken('kept in DRAIN without a slot', [after.phase, op.id]);
   }
 
   /** The balancers that it has looked at show it as it was found, or in READY. */
@@ -126,6 +145,7 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
       noteOuting(taken);
       soaks.watch(taken);
       outward(taken);
+      stays(taken);
       const gives = effects.some((effect) => effect.type === 'ask-lock' && effect.ask.does === 'give');
       if (!gives || !holds(node)) return;
       given(node);
@@ -138,6 +158,7 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
       if (admin === 'maint' && there === 'drain') fenced(node, peek(issued.state), issued.known.heldAt);
     },
     crashed(node) {
+      withoutSince.delete(node.index);
       if (peek(node.state).hasDiskAlarm) excused.add(node.index);
     },
     rested(answers) {

@@ -53,6 +53,7 @@ export const RULES = {
   'stopped without a look': 'I5',
   'two out on one slot': 'I5',
   'given before it is back': 'I5',
+  'kept in DRAIN without a slot': 'I5',
   'way back waits for the lock': 'I5',
   'soak cut short': 'soak',
   'failed in silence': 'soak',

@@ -108,7 +108,7 @@ export class SimLock {
   private mark(claim: Claim, state: SlotHolder['state'], failure: string | null): void {
     if (!this.holders.some((one) => one.claim.id === claim.id)) throw new Error('the slot is not held');
     this.holders = this.holders.map((one) =>
-      one.claim.id === claim.id ? { ...one, state, failure, revision: this.revision() } : one,
+      one.claim.id === claim.id ? { ...one, claim, state, failure, revision: this.revision() } : one,
     );
   }
 

@@ -39,13 +39,13 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
     lock.view(time.now).holders.some(({ claim }) => claim.node === policy.node);
   const mayStep = (node: SimNode): boolean =>
     holds(node) || time.now - (freedAt.get(node.index) ?? -Infinity) < LOOKED_MS;
-  const goesOver = (node: SimNode): boolean => {
+  const isWithoutSlot = (node: SimNode): boolean => {
     const { isOverSlot, hold, op } = peek(node.state);
     return excused.has(node.index) || isOverSlot || (hold !== null && op === null);
   };
   const isExcused = (node: SimNode): boolean => {
     const isFreed = (freedAt.get(node.index) ?? -Infinity) >= (outAt.get(node.index) ?? Infinity);
-    return goesOver(node) || isFreed;
+    return isWithoutSlot(node) || isFreed;
   };
 
   function noteOuting({ node: { index }, before, after }: Taken): void {
@@ -75,7 +75,7 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
   function stays({ node, event, after }: Taken): void {
     const { op, isGivingBack, isForced, hasDiskAlarm } = peek(after);
     const isOutward = PHASES[after.phase].place === 'outward' && op !== null && !op.isGivenUp;
-    const isAllowed = goesOver(node) || isGivingBack || isForced || hasDiskAlarm;
+    const isAllowed = isWithoutSlot(node) || isGivingBack || isForced || hasDiskAlarm;
     if (!isOutward || isAllowed || node.known.heldAt !== null) return void withoutSince.delete(node.index);
     if (event.type === 'lock-answered' && !withoutSince.has(node.index))
       withoutSince.set(node.index, time.now);

@@ -57,16 +57,36 @@ export function checkOwnership(
 }
 
 /**
- * A node that is asked to return although it is in service wants nothing of its servers. What an operator sets meanwhile is
- * marked even so: an application that then dies makes lastcall want MAINT itself, which must not take the operator's for ours.
+ * Nothing is wanted of a server in an outing: it is in service and asked to return, or what was found is put back and it goes
+ * back to an operator who holds it. What the operator sets meanwhile is marked even so: lastcall may come to want that very
+ * state (an application that dies, a drain that is asked for), and must not take it for its own then.
  */
 function noteWhileUnwanted(draft: Draft, balancerName: string, view: ServerView, own: ServerState): void {
-  const { found, possiblyOurs, foreign } = own;
-  if (draft.state.outing?.level !== 'none' || found === null || view.absent !== undefined) return;
+  const { found, possiblyOurs, foreign, isLost: isUnlisted } = own;
+  if (draft.state.outing === null || found === null || isUnlisted || view.absent !== undefined) return;
   const forced = forcedOf(view);
-  if (forced === found.admin || possiblyOurs.includes(forced)) return;
-  if (forced !== 'ready') noteForeign(draft, balancerName, view, own);
-  else if (foreign !== null) markForeign(draft, balancerName, view.name, null);
+  if (foreign !== null && forced === 'ready') {
+    markForeign(draft, balancerName, view.name, null);
+    if (found.admin !== 'ready') endFound(draft, balancerName, view.name, own);
+  }
+  const isOurs = foreign === null && (forced === found.admin || possiblyOurs.includes(forced));
+  if (forced !== 'ready' && !isOurs) noteForeign(draft, balancerName, view, own);
+}
+
+/**
+ * A look that was begun before the present intent proves nothing of that, and yet what has come since lastcall's own state was
+ * read back is an operator's: the intent may want the very same, and no later look could tell the two apart.
+ */
+export function noteBeforeIntent(
+  draft: Draft,
+  balancerName: string,
+  view: ServerView,
+  startedAt: number,
+): void {
+  const own = draft.state.balancers[balancerName]?.servers[view.name];
+  if (!own || own.foreign !== null || own.applied === null || view.absent !== undefined) return;
+  if (startedAt < own.applied.at || own.write.underWay !== null || !isOthers(view, own)) return;
+  noteForeign(draft, balancerName, view, own);
 }
 
 /**
@@ -122,10 +142,18 @@ export function coverText(admin: Admin, { by }: Over): string {
     : `is held in ${admin.toUpperCase()} by a tracked server`;
 }
 
-/** A forced MAINT or DRAIN that we neither want nor wrote: an operator's, or the configuration's (`disabled`). */
-function isForeign(view: ServerView, { possiblyOurs }: ServerState, target: Admin): boolean {
+/**
+ * A forced MAINT or DRAIN that we did not write: an operator's, or the configuration's (`disabled`). Whether we want the same
+ * makes no difference where it is seen for the first time: it was there before us. Seen in the place of another state of its
+ * owner's, it counts as ours where we want it (`isLetGo`).
+ */
+function isForeign(view: ServerView, own: ServerState, target: Admin): boolean {
+  return isOthers(view, own) && (own.foreign === null || forcedOf(view) !== target);
+}
+
+function isOthers(view: ServerView, { possiblyOurs }: ServerState): boolean {
   const forced = forcedOf(view);
-  return forced !== 'ready' && forced !== target && !possiblyOurs.includes(forced);
+  return forced !== 'ready' && !possiblyOurs.includes(forced);
 }
 
 /**

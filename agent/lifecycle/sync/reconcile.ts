@@ -2,7 +2,7 @@ import { byName } from '../model/named-error.ts';
 import { forcedOf, isIgnored, isFresh, viewOf } from '../observed/counts.ts';
 import { desired } from '../model/desired.ts';
 import { doubtLine, doubtsOf } from '../observed/hidden-users.ts';
-import { checkOwnership, widenOwnership } from './ownership.ts';
+import { checkOwnership, noteBeforeIntent, widenOwnership } from './ownership.ts';
 import {
   type Policy,
   RETRY_FIRST_MS,
@@ -48,11 +48,13 @@ export function onPolled(draft: Draft, { balancer: name, look, startedAt }: Even
   alarmAbsentServers(draft, name, look);
   // A balancer that only polls shows what it got from this very process: only a new answer makes that certain.
   const shows = draft.policy.balancers.find((known) => known.name === name)?.counts ?? false;
-  if (startedAt < draft.state.epochStartedAt || !shows) return;
+  if (!shows) return;
   const { servers } = balancer;
-  for (const view of look.servers)
-    if (startedAt >= (servers[view.name]?.write.answeredAt ?? 0))
-      checkOwnership(draft, name, view, { startedAt, before });
+  for (const view of look.servers) {
+    if (startedAt < (servers[view.name]?.write.answeredAt ?? 0)) continue;
+    if (startedAt < draft.state.epochStartedAt) noteBeforeIntent(draft, name, view, startedAt);
+    else checkOwnership(draft, name, view, { startedAt, before });
+  }
 }
 
 /**

@@ -57,7 +57,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     file: 'model/write-record.ts',
     find: '  return { claim, lock, wasHeld, isOver, failure,',
     replace: '  return { claim, lock, wasHeld: false, isOver, failure,',
-    dims: ['slots', 'neighbour'],
+    dims: ['slots'],
   },
   {
     name: 'a lock that does not answer is waited for without end',

@@ -53,12 +53,8 @@ function reopenTaken(draft: Draft): void {
     const isNews = !placed.server.everWritten.includes('drain');
     return isReopened(state, placed) || (isNews && isOpen(placed) && isOccupied(state, placed));
   });
-  // A crash may come right after the write: the next life must not take this DRAIN for an operator's.
   for (const { balancerName, name, server } of opened)
-    patchServer(draft, balancerName, name, {
-      possiblyOurs: union(server.possiblyOurs, ['drain']),
-      everWritten: union(server.everWritten, ['drain']),
-    });
+    patchServer(draft, balancerName, name, { everWritten: union(server.everWritten, ['drain']) });
   if (opened.length > 0) resave(draft);
 }
 

@@ -41,7 +41,7 @@ describe('While what was found is put back', () => {
       it.time.advance(5_000);
       it.site.leave();
       it.time.advance(MINUTE);
-      expect(it.ended(it.ask('ready'))).toMatchObject({ ok: way === 'follow' });
+      expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done' });
       it.time.advance(MINUTE);
       expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
     },

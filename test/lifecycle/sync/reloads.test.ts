@@ -160,17 +160,3 @@ describe('The receipt', () => {
     expect(it.ended(id).receipt).toMatchObject({ responseErrors: 2, connectionErrors: 0 });
   });
 });
-
-test('DRAIN that comes before MAINT, since a reload has let a user in, is still ours after a crash', () => {
-  const it = scene();
-  expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done' });
-  it.lb.reload(false);
-  it.lb.server('app/app1').serving = 1;
-  it.until('DRAIN', () => it.admin() === 'drain');
-  it.crash();
-  it.time.advance(5_000);
-  expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.foreign).toBeNull();
-  it.lb.server('app/app1').serving = 0;
-  it.time.advance(60_000);
-  expect(it.admin()).toBe('maint');
-});

@@ -14,7 +14,7 @@ import { makeTempDir } from '../support/tempdir.ts';
 /** What the message of a lock says where etcd's certificate is not known, or one of ours is asked for. */
 
 let server: Server | undefined;
-afterEach(() => server?.close());
+afterEach(() => void server?.close());
 
 async function refusalOver(scheme: 'http' | 'https', started: Server): Promise<string> {
   server = started;

@@ -26,19 +26,27 @@ const MISSED =
   'a scheduled operation was missed: no sidecar ran at its time, or the one that ran was ended while the run waited; it is not made up for';
 
 /**
- * Reports a run that was missed; of several of one entry the first.
+ * A calendar that begins in the hour that comes twice, the first time, takes all that is due in it for the past
+ * (node-cron), although it was to run the second time.
+ */
+const LEFT_OUT =
+  'a scheduled operation is left out: the calendar was begun in the hour that comes twice, and has no run in it then; it is not made up for';
+
+/**
+ * Reports a run that was missed, or will be; of several of one entry the first.
  * @param next its next run from now on, in milliseconds since 1970
  * @returns where the entry stands now
  */
 export function dueAtStart(config: ScheduleConfig, next: number, ports: MissedRunPorts): DueRun {
   const { clock, dueRuns, runs, log, onMissed } = ports;
   const known = dueRuns.of(dueName(config));
-  const isMissed = known !== null && known.next <= clock.wall().getTime();
+  const isOver = known !== null && known.next <= clock.wall().getTime();
+  const isMissed = known !== null && (isOver || known.next < next);
   if (isMissed) {
     const { cron, do: kind, reason } = config;
     const due = new Date(known.next).toISOString();
     runs.add({ do: kind, outcome: 'missed' });
-    log.warn(MISSED, { cron, do: kind, reason, due });
+    log.warn(isOver ? MISSED : LEFT_OUT, { cron, do: kind, reason, due });
     onMissed({ do: kind, reason, cron, due });
   }
   return { next, missed: isMissed ? known.next : (known?.missed ?? null) };

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type Clock, withDeadline } from '../system/clock.ts';
-import { isLastcallError, LastcallError, messageOf } from '../system/error.ts';
+import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { createMutex, type Mutex } from '../system/mutex.ts';
 import type { EntryOwner } from './file-document.ts';
 
@@ -26,6 +26,12 @@ export interface LockIdentity {
 /** The time for one question, in milliseconds: far above that of a local disk. */
 const ASK_MS = 2_000;
 
+/** The disk, or this user's part of it, has no room left. */
+const FULL = ['ENOSPC', 'EDQUOT'];
+const MAKE_ROOM = 'make room there: no slot is taken or given back until then';
+const SEE_DIRECTORY =
+  'see that it is a directory of root or of a node, that the group of the nodes may write to and no other user';
+
 /**
  * By directory and owner, and not by lock: a reload of the configuration makes a new lock while the old one may have a
  * change under way. As many as the configuration has named since the start.
@@ -48,7 +54,7 @@ export async function askExclusively<T>(
     new LastcallError('locked', `${name} cannot be asked: ${why}`, {
       target: path,
       elapsedMs: clock.now() - begun,
-      next: 'see that it is a directory that the group of the nodes may write to',
+      next: FULL.includes(errnoOf(cause) ?? '') ? MAKE_ROOM : SEE_DIRECTORY,
       cause,
     });
   const late = (): LastcallError => failed(`no answer within ${ASK_MS} ms`);

@@ -1,5 +1,4 @@
 import { readlinkSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import type { Claim, PoolView, SlotHolder } from '../lifecycle/model/pool.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
@@ -14,6 +13,7 @@ import {
 } from './file-document.ts';
 import { writtenClaim, writtenLine } from './entry-guards.ts';
 import { askExclusively, type FileQuestion } from './exclusive-question.ts';
+import { assertTrusted } from './lock-directory.ts';
 import type { FleetLock } from './lock.ts';
 import { isTurn, viewOf } from './pool-queue.ts';
 import { latest, makeVersions, replace } from './versions.ts';
@@ -23,9 +23,6 @@ import { latest, makeVersions, replace } from './versions.ts';
  * write to. A slot is an entry of its file and outlives its process; that a holder lives is seen by its pid and its start
  * time. Processes of another boot have ended; one of another pid namespace, or hidden in /proc, is taken for alive.
  */
-
-/** A user that may write there can take and free every slot. */
-const OTHERS_MAY_WRITE = 0o002;
 
 export interface FileLockPorts {
   readonly clock: Clock;
@@ -122,8 +119,7 @@ interface Read {
 /** @throws Error where the directory or what is in it cannot be believed */
 async function read(path: string): Promise<Read> {
   await makeVersions(path);
-  const { mode } = await stat(path);
-  if ((mode & OTHERS_MAY_WRITE) !== 0) throw new Error(`every user may write to ${path}`);
+  await assertTrusted(path);
   const version = await latest(path);
   const document = readDocument(version.text);
   if (document === null)

@@ -112,5 +112,8 @@ export function loadHttp(): Promise<typeof import('./http-exchange.ts')> {
 /** `localhost` with two addresses fails with an empty message and a code only. */
 function reasonOf(error: unknown): string {
   const message = messageOf(error);
+  // Of OpenSSL's message the rest is an address of memory, places in its source and a line end.
+  const tls = /SSL routines:[^:]*:([^:]+):/.exec(message)?.[1];
+  if (tls !== undefined) return `TLS: ${tls}`;
   return message === '' || message === 'Error' ? (errnoOf(error) ?? 'no answer') : message;
 }

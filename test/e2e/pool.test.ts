@@ -63,6 +63,22 @@ test('a node whose start fails is named by all others, which end `braked`; `read
   expect((await one.ask('restart')).code).toBe('done');
 });
 
+test('a node that failed and was scrapped keeps the brake on and is named with the cure; `unlock` releases the others', async () => {
+  const { nodes, dir } = await open();
+  const [one, two] = nodes as [PoolNode, PoolNode];
+  await writeFile(join(dir, 'app2.broken'), '');
+  expect((await two.ask('restart')).code).toBe('app-health');
+  const waits = one.ask('drain', { waitForSlot: '60s' });
+  await two.agent.kill();
+  expect((await waits).message).toMatch(
+    /app2 did not come back .*if app2 no longer exists, `lastcall unlock app2 --reason TEXT`/,
+  );
+  const { stdout } = await one.agent.plain('status', '--pool').outcome;
+  expect(stdout).toMatch(/\napp2 +failed .*its sidecar does not live: .*lastcall unlock app2 --reason TEXT/);
+  expect((await one.agent.cli('unlock', 'app2', '--reason', 'scrapped').outcome).code).toBe(0);
+  expect((await one.ask('drain')).code).toBe('done');
+});
+
 test('a holder whose sidecar is killed keeps its slot, and its next sidecar goes on with it', async () => {
   const { nodes, haproxy } = await open();
   const [one, two] = nodes as [PoolNode, PoolNode];

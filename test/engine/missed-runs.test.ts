@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import type { NoteFile } from '../../agent/app/launch-record.ts';
 import type { ScheduleConfig } from '../../agent/config/config.ts';
 import { createDueRuns, type DueRuns, openDueRuns } from '../../agent/engine/due-runs.ts';
@@ -9,6 +9,7 @@ import { LastcallError } from '../../agent/system/error.ts';
 import { createLabelledCounts } from '../../agent/system/labelled-counts.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
+import { pretendDate } from '../support/pretend-date.ts';
 
 /** Sunday, four o'clock, of a week in which no sidecar ran; the machine's own calendar has nothing to do with it. */
 const SUNDAY = Date.parse('2025-12-28T04:00:00Z');
@@ -141,6 +142,26 @@ describe('A run of the calendar to which no sidecar has come', () => {
   test('is the one that waited for its jitter, whatever was left out meanwhile', async () => {
     const jittered = { ...EVERY_SECOND, jitterMs: 600_000 };
     expect(await afterOverlap({ random: () => 0.5 }, jittered)).toHaveLength(1);
+  });
+
+  test('is one of the hour that comes twice, where the calendar was begun the first time: it has no run the second time', async () => {
+    // 02:40 of 25 October, before the clocks are set back; at 02:30 after that it would have run.
+    const now = new Date('2026-10-25T00:40Z');
+    const nightly = { ...WEEKLY, cron: '30 2 * * *', timezone: 'Europe/Berlin' };
+    const note = memoryNote();
+    note.note = { [dueName(nightly)]: { next: Date.parse('2026-10-25T01:30Z') } };
+    pretendDate(now);
+    try {
+      const kept = keep([nightly], await opened(note), { clock: new ManualClock(0, now) });
+      expect(kept.missed).toMatchObject([{ due: '2026-10-25T01:30:00.000Z' }]);
+      expect(kept.log.records[0]?.message).toContain('in the hour that comes twice');
+      expect(kept.schedule.alarms).toEqual([
+        expect.stringMatching(/restart of 2026-10-25T01:30.*its next run at 2026-10-26T01:30/),
+      ]);
+    } finally {
+      schedule?.close();
+      jest.useRealTimers();
+    }
   });
 
   test('is none of an entry that is new, that was changed, or whose time is still to come', async () => {

@@ -12,28 +12,10 @@ import { LastcallError } from '../../agent/system/error.ts';
 import { createLabelledCounts } from '../../agent/system/labelled-counts.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
+import { pretendDate } from '../support/pretend-date.ts';
 import { DONE, begin, closeSchedule, everySecond } from '../support/schedule-rig.ts';
 
 afterEach(closeSchedule);
-
-/** Only the date is another one: all that waits goes on by the real clock. */
-function pretendDate(now: Date): void {
-  jest.useFakeTimers({
-    now,
-    doNotFake: [
-      'hrtime',
-      'nextTick',
-      'performance',
-      'queueMicrotask',
-      'setImmediate',
-      'clearImmediate',
-      'setInterval',
-      'clearInterval',
-      'setTimeout',
-      'clearTimeout',
-    ],
-  });
-}
 
 describe('The schedule', () => {
   test('submits what the entry says, each time', async () => {
@@ -199,6 +181,7 @@ describe('The schedule', () => {
       '2027-10-31T01:30',
     ],
     ['and the next one is a day later', '2027-10-31T01:31Z', '30 2 * * *', '2027-11-01T01:30'],
+    ['29 February comes in leap years alone', '2096-03-01T00:00Z', '0 4 29 2 *', '2104-02-29T03:00'],
   ])('%s', (_what, now, cron, next) => {
     pretendDate(new Date(now));
     try {

@@ -32,6 +32,23 @@ async function start(): Promise<Etcd> {
   return etcd;
 }
 
+async function start3(): Promise<readonly Etcd[]> {
+  const members = await startCluster((found as { program: string }).program);
+  closing.push(async () => void (await Promise.all(members.map((member) => member.close()))));
+  await members[0]?.put('/lastcall/app/epoch', 'of-the-test');
+  return members;
+}
+
+/** Asks until it is answered. */
+function again<T>(what: string, ask: () => Promise<T>): Promise<T> {
+  const answered = (): Promise<readonly [T] | undefined> =>
+    ask().then(
+      (value) => [value] as const,
+      () => undefined,
+    );
+  return until(what, answered).then(([value]) => value);
+}
+
 /** Answers as the etcd behind it, or as that etcd answered some time ago. */
 async function startMirror(etcd: Etcd): Promise<{ readonly url: string; goBack(): void; comeBack(): void }> {
   let isOld = false;
@@ -99,27 +116,42 @@ async function startMirror(etcd: Etcd): Promise<{ readonly url: string; goBack()
   });
 
   test('goes on where the leader of three members is killed, and each of them tells it', async () => {
-    const members = await startCluster((found as { program: string }).program);
-    closing.push(async () => void (await Promise.all(members.map((member) => member.close()))));
+    const members = await start3();
     const urls = members.map(({ url }) => url);
-    await members[0]?.put('/lastcall/app/epoch', 'of-the-test');
     const locks = urls.map((_url, place) => open([...urls.slice(place), ...urls.slice(0, place)]));
     const [one, two, three] = locks as [FleetLock, FleetLock, FleetLock];
     const [first, second] = [claimOf('app', 'app1'), claimOf('app', 'app2')];
     await one.take(first, never);
     expect((await two.take(second, never)).waiters).toHaveLength(1);
     await (await leaderOf(members)).kill();
-    const again = <T>(what: string, ask: () => Promise<T>): Promise<T> =>
-      until(what, () =>
-        ask().then(
-          (value) => [value] as const,
-          () => undefined,
-        ),
-      ).then(([value]) => value);
     const view = await again('the others have a leader', () => three.look(never));
     expect(view).toMatchObject({ holders: [{ alive: true, claim: { node: 'app1' } }] });
     await again('it is given back', () => one.give(first, never));
     expect((await two.take(second, never)).holders).toMatchObject([{ claim: { node: 'app2' } }]);
+  });
+
+  test('is that of the majority where a leader stood still and goes on: a slot that was freed meanwhile does not come back with it', async () => {
+    const members = await start3();
+    const leader = await leaderOf(members);
+    const others = members.filter((member) => member !== leader).map(({ url }) => url);
+    const [atLeader, atOthers] = [open([leader.url]), open(others)];
+    const [first, second] = [claimOf('app', 'app1'), claimOf('app', 'app2')];
+    await atLeader.take(first, never);
+    await again('it waits', () => atOthers.take(second, never));
+    leader.signal('SIGSTOP');
+    const held = await until('the others see that the holder is cut off', async () => {
+      const [holder] = (await again('they have a leader', () => atOthers.look(never))).holders;
+      return holder?.alive === false && holder;
+    });
+    expect(await atOthers.free(held, never)).toBe(true);
+    expect((await atOthers.take(second, never)).holders).toMatchObject([{ claim: second }]);
+    const asked = again('it answers', () => atLeader.look(never));
+    leader.signal('SIGCONT');
+    expect((await asked).holders).toMatchObject([{ claim: second }]);
+    expect(await again('it waits anew', () => atLeader.take(first, never))).toMatchObject({
+      holders: [{ claim: second }],
+      waiters: [{ claim: first }],
+    });
   });
 });
 

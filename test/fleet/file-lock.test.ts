@@ -90,6 +90,12 @@ describe('The lock by a file', () => {
     expect((await open('shop').look(never)).holders.map(({ claim }) => claim.pool)).toEqual(['shop']);
   });
 
+  test('a holder whose number another process has now does not live', async () => {
+    const owner = { ...processOwner(process.pid), startTime: '1' };
+    await createFileLock(path, 'app', { clock, owner }).take(claimOf('app', 'app1'), never);
+    expect((await open().look(never)).holders).toMatchObject([{ alive: false }]);
+  });
+
   test('a waiter that was stopped loses its place, and a holder that was stopped does not live', async () => {
     const [one, two] = [await idle(), await idle()];
     try {

@@ -104,7 +104,11 @@ async function ask(
 ): Promise<GatewayAnswer | typeof LEASE_GONE> {
   const url = new URL(`/v3/${method}`, endpoint);
   const options = { json, maxBodyBytes: MAX_BODY_BYTES };
-  const answer = await httpSend(url, REQUEST_TIMEOUT_MS, { clock, signal }, options);
+  const answer = await httpSend(url, REQUEST_TIMEOUT_MS, { clock, signal }, options).catch(
+    (error: unknown) => {
+      throw signal.aborted ? error : withHint(url, error);
+    },
+  );
   const body = bodyOf(url, answer);
   // `error` was given up with the second version of the gateway, in etcd 3.6.
   if (answer.status === 404 && body['code'] === NOT_FOUND) return LEASE_GONE;
@@ -126,12 +130,34 @@ function bodyOf(url: URL, answer: HttpAnswer): Readonly<Record<string, unknown>>
   if (flaw !== null) throw unusable(url, flaw);
   const body = fieldsOf(parsed(answer.body));
   if (body !== null) return body;
-  throw unusable(url, `status ${answer.status}, and no JSON object: ${excerptOf(answer.body)}`);
+  const why = `status ${answer.status}, and no JSON object: ${excerptOf(answer.body)}`;
+  throw unusable(url, `${why}${asksForUser(answer.body) ? NO_USERS : ''}`);
+}
+
+/** What helps where TLS fails, by OpenSSL's and Node's words for it. */
+const TLS_HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /alert (?:\w+ )?certificate/,
+    ': it asks for a client certificate, which an HAProxy in front of it has to send (deploy/etcd.md)',
+  ],
+  [
+    /self.signed certificate|unable to (?:verify|get)/,
+    ': the certificate of its authority has to be named by NODE_EXTRA_CA_CERTS (deploy/etcd.md)',
+  ],
+];
+
+function withHint(url: URL, error: unknown): unknown {
+  const hint = TLS_HINTS.find(([words]) => words.test(messageOf(error)))?.[1];
+  if (hint === undefined) return error;
+  return new LastcallError('failed', `${messageOf(error)}${hint}`, { target: url.origin });
 }
 
 /** etcd's own words where its users and roles are in force (etcdserver/api/v3rpc/rpctypes/error.go). */
 function asksForUser(why: unknown): boolean {
-  return typeof why === 'string' && /user name is empty|permission denied|invalid auth token/.test(why);
+  return (
+    typeof why === 'string' &&
+    /user name is empty|permission denied|invalid auth token|CommonName of client/.test(why)
+  );
 }
 const NO_USERS =
   ", and etcd's users and roles are not supported: `etcdctl auth disable`, or client certificates";

@@ -9,21 +9,25 @@ import { withoutUnused } from './without-unused.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const OUT = join(ROOT, 'dist', 'bundle');
-/** The module that every command loads. */
+/** The module that every command loads: `status` of a sidecar needs no more. */
 const FIRST = 'agent/cli/program.ts';
-/** What later parts share and is smaller than this, in bytes, is in the first part: a file of its own costs more. */
+/** The module that every other command loads next. */
+const SECOND = 'agent/cli/parse.ts';
+/** What later parts share and is smaller than this, in bytes, is in the second part: a file of its own costs more. */
 const SMALL = 4_000;
 
 /**
- * Lets each part that is loaded later import what every command has loaded by then. Without it esbuild writes one more
- * file for each set of parts that share a module: twice as many.
- * @param modules of agent/: the first part has them and what they import
+ * Lets each part that is loaded later import what commands have loaded by then. Without it esbuild writes one more file
+ * for each set of parts that share a module: twice as many.
+ * @param small modules of agent/: the second part has them and what they import
  */
-const oneFirstPart = (modules) => ({
-  name: 'one-first-part',
+const twoCommonParts = (small) => ({
+  name: 'two-common-parts',
   setup({ onResolve, onLoad }) {
-    const first = modules.map((module) => `import ${JSON.stringify(join(ROOT, module))};`).join('\n');
-    const later = new Set([join(ROOT, 'agent', 'main.ts')]);
+    const [main, second] = [join(ROOT, 'agent', 'main.ts'), join(ROOT, SECOND)];
+    const later = new Set([main, second]);
+    const importsOf = (path) =>
+      path === main ? [FIRST] : path === second ? [FIRST, ...small] : [FIRST, SECOND];
     onResolve({ filter: /^\.\.?\// }, ({ kind, path, resolveDir }) => {
       if (kind !== 'dynamic-import') return undefined;
       const file = resolve(resolveDir, path);
@@ -32,13 +36,14 @@ const oneFirstPart = (modules) => ({
     });
     onLoad({ filter: /\/agent\/.*\.ts$/ }, ({ path }) => {
       if (!later.has(path)) return undefined;
-      return { contents: `${readFileSync(path, 'utf8')}\n${first}\n`, loader: 'ts' };
+      const more = importsOf(path).map((module) => `import ${JSON.stringify(join(ROOT, module))};`);
+      return { contents: [readFileSync(path, 'utf8'), ...more, ''].join('\n'), loader: 'ts' };
     });
   },
 });
 
 const { version } = readJson(join(ROOT, 'package.json'));
-const { outputFiles, metafile } = await bundle([FIRST, ...smallOnes((await bundle([FIRST])).metafile)]);
+const { outputFiles, metafile } = await bundle(smallOnes((await bundle([])).metafile));
 const parts = await Promise.all(
   outputFiles.map(async ({ path, text }) => ({
     name: commonJsName(path.slice(OUT.length + 1)),
@@ -54,7 +59,7 @@ writeFileSync(
   JSON.stringify({ inputs, outputs: Object.fromEntries(files) }),
 );
 
-function bundle(first) {
+function bundle(small) {
   return build({
     absWorkingDir: ROOT,
     entryPoints: [{ in: 'agent/main.ts', out: 'lastcall' }],
@@ -74,7 +79,7 @@ function bundle(first) {
     // They stand in THIRD-PARTY.txt, whole.
     legalComments: 'none',
     define: { LASTCALL_VERSION: JSON.stringify(version) },
-    plugins: [oneFirstPart(first), withoutUnused],
+    plugins: [twoCommonParts(small), withoutUnused],
     logLevel: 'warning',
     metafile: true,
     write: false,

@@ -1,11 +1,10 @@
 import { readDirectStatus } from './direct-options.ts';
-import { fetchConnections, isGoingOut } from './view/connections.ts';
 import type { VerbOptions } from './options.ts';
 import type { Context } from './ports.ts';
 import { findSidecar } from './find-sidecar.ts';
 import { LastcallError } from '../system/error.ts';
 import { showPool } from './pool.ts';
-import { writeStatus } from './view/status.ts';
+import { showSnapshot } from './snapshot.ts';
 import { watchStatus, type StatusClient } from './watch.ts';
 
 /** The options of `status`, as commander hands them over. */
@@ -45,10 +44,5 @@ export async function showStatus(context: Context, options: StatusOptions): Prom
 }
 
 async function show(context: Context, client: StatusClient, watch: boolean): Promise<number> {
-  if (watch) return watchStatus(context, client);
-  const { signal } = new AbortController();
-  const status = await client.status(signal);
-  const connections = isGoingOut(status) ? await fetchConnections(client, signal) : null;
-  if (context.globals.quiet !== true) writeStatus(context, status, connections);
-  return 0;
+  return watch ? watchStatus(context, client) : showSnapshot(context, client);
 }

@@ -1,5 +1,4 @@
-import { basename } from 'node:path';
-import type { ProcessEntry, ProcessTable } from '../system/process-table.ts';
+import { type ProcessEntry, type ProcessTable, programOf } from '../system/process-table.ts';
 
 /** A process, known by its pid and its start time: a pid alone may become another's. */
 export interface ProcessId {
@@ -42,9 +41,8 @@ export function lineageOf(
   if (typeof self === 'string' || !isHaproxy(self)) return null;
   const ageMs = table.ageMs(self.startTime);
   if (!(Math.abs(ageMs - worker.uptimeMs) <= FITS_MS)) return null;
-  const all = table.all();
-  if (all === null) return null;
-  const haproxies = all.filter(isHaproxy);
+  const haproxies = table.running(HAPROXY)?.filter(isHaproxy);
+  if (haproxies === undefined) return null;
   const hasMaster = haproxies.some(({ pid }) => pid === self.parent);
   const named = namedBy(self, haproxies);
   const old = haproxies.filter(
@@ -76,9 +74,12 @@ function idOf({ pid, startTime }: ProcessEntry): ProcessId {
   return { pid, startTime };
 }
 
-/** Is it a HAProxy, by the name of its program (HAProxy Enterprise's too)? In another pid namespace its pid is another one. */
+/** The name of its program; HAProxy Enterprise's, too. */
+const HAPROXY = /haproxy|hapee/;
+
+/** Is it a HAProxy, by the name of its program? In another pid namespace its pid is another one. */
 function isHaproxy({ command, nested }: ProcessEntry): boolean {
-  return !nested && /haproxy|hapee/.test(basename(command[0] ?? ''));
+  return !nested && HAPROXY.test(programOf(command));
 }
 
 /** Began before `self`, and is not its master, which is older too and still lives. */

@@ -61,16 +61,23 @@ test('No part of the program has a character beyond ASCII: V8 would keep the who
 
 // Each byte that is loaded is parsed at every call; the figures in seconds are those of `npm run bench`.
 describe('A command loads only what it needs', () => {
-  test('status: the command line alone', async () => {
+  test('status: neither commander nor another command', async () => {
     const { bytes, modules, packages, natives } = await loadedBy('status', '--socket', '/nonexistent/socket');
-    expect(modules).toContain('cli/status.ts');
-    expect(modules).not.toContain('compose.ts');
-    expect(packages).toEqual(['commander']);
-    expect(bytes).toBeLessThan(160_000);
+    expect(modules).toContain('cli/plain-status.ts');
+    expect(modules).not.toContain('cli/parse.ts');
+    expect(packages).toEqual([]);
+    expect(bytes).toBeLessThan(48_000);
     for (const one of ['child_process', 'crypto', 'http', 'tls', 'v8']) expect(natives).not.toContain(one);
     // An ES module would be given every export of `fs`, and with it streams and promises.
     for (const one of ['internal/modules/esm/loader', 'internal/fs/streams', 'internal/fs/promises'])
       expect(natives).not.toContain(one);
+  });
+
+  test('status --watch: commander, and no engine', async () => {
+    const { modules, packages } = await loadedBy('status', '--watch', '--socket', '/nonexistent/socket');
+    expect(modules).toContain('cli/watch.ts');
+    expect(modules).not.toContain('compose.ts');
+    expect(packages).toEqual(['commander']);
   });
 
   const direct = ['--haproxy', '/nonexistent/socket', '--server', 'a/b'] as const;

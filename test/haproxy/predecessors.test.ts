@@ -26,9 +26,10 @@ function machine(...processes: readonly ProcessEntry[]): FakeTable {
       const told = table.silent.get(pid);
       return told === undefined ? true : told;
     },
-    all() {
+    running(program) {
       table.searches += 1;
-      return table.restricted ? null : [...table.processes.values()];
+      const running = [...table.processes.values()].filter(({ command }) => program.test(command[0] ?? ''));
+      return table.restricted ? null : running;
     },
     at: (pid) => table.processes.get(pid) ?? 'gone',
     ageMs: (startTime) => (NOW_TICKS - Number(startTime)) * 10,

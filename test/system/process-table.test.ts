@@ -35,6 +35,17 @@ test.each(['tcp', 'unix'])(
   },
 );
 
+test('of all processes those of one program are found, by the file name of the program', async () => {
+  child = spawn('/bin/sleep', ['60']);
+  await once(child, 'spawn');
+  const found = processTable.running(/^sleep$/) ?? [];
+  expect(found.find(({ pid }) => pid === child?.pid)).toMatchObject({
+    parent: process.pid,
+    command: ['/bin/sleep', '60'],
+  });
+  expect(found.map(({ pid }) => pid)).not.toContain(process.pid);
+});
+
 test('of a process that has gone it is not known', () => {
   expect(processTable.listens(2 ** 22 + 1)).toBeNull();
 });

@@ -1,0 +1,20 @@
+import type { ControlClient } from '../control/client.ts';
+import type { Context } from './ports.ts';
+import { fetchConnections, isGoingOut } from './view/connections.ts';
+import { writeStatus } from './view/status.ts';
+
+/** What one status is asked of: a sidecar, or the engine in this process. */
+export type SnapshotClient = Pick<ControlClient, 'status' | 'holders'>;
+
+/**
+ * Shows the status of this moment, and while the node is going out its open connections.
+ * @returns the exit code
+ * @throws LastcallError `agent-unreachable`
+ */
+export async function showSnapshot(context: Context, client: SnapshotClient): Promise<number> {
+  const { signal } = new AbortController();
+  const status = await client.status(signal);
+  const connections = isGoingOut(status) ? await fetchConnections(client, signal) : null;
+  if (context.globals.quiet !== true) writeStatus(context, status, connections);
+  return 0;
+}

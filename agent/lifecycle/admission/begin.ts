@@ -17,7 +17,7 @@ import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
 import { baselineOf } from '../report/result.ts';
 import { type Candidate, comesBack, NO_BINDINGS, type Operation } from '../model/operation.ts';
 import { NO_REASSERTS } from '../model/recorded-parts.ts';
-import { released, type ServerState } from '../model/server-state.ts';
+import { asReady, released, type ServerState } from '../model/server-state.ts';
 import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../step-draft.ts';
 import type { ServerView } from '../model/observation.ts';
 import { applyForce } from './terms.ts';
@@ -101,6 +101,8 @@ function installOut(draft: Draft, candidate: Candidate, asked: Operation): void 
     ...overGuard(isInRotation(phase) ? null : outing, request),
   };
   const endsHold = request.force ? endHold(draft, `${request.kind} by ${request.by} goes over it`) : {};
+  // The way back had asked for READY: that is what this operation finds, and puts back.
+  if (outing?.level === 'ready') mapServers(draft, asReady);
   if (isInRotation(phase)) {
     takeServers(draft, candidate);
     patch(draft, { outing: { ...NEW_OUTING, sticky: stickyOf(candidate) } });

@@ -106,6 +106,12 @@ export function released({ write: { underWay, answeredAt } }: ServerState): Serv
   return { ...NO_SERVER, write: { ...NO_WRITE, underWay, answeredAt } };
 }
 
+/** For the next operation it was found READY, whatever state of an operator this outing had taken over. */
+export function asReady(own: ServerState): ServerState {
+  const { found, foreign, isLost } = own;
+  return found === null || foreign !== null || isLost ? own : { ...own, found: { ...found, admin: 'ready' } };
+}
+
 export function notAsked(servers: readonly string[]): BalancerState {
   return {
     look: null,

@@ -12,7 +12,7 @@ import { PHASES } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
 import { endOperation, finish } from '../report/result.ts';
 import type { Operation } from '../model/operation.ts';
-import { released, type ServerState } from '../model/server-state.ts';
+import { asReady, released } from '../model/server-state.ts';
 import { allInSync, notUp, warnLeftOut } from '../sync/reconcile.ts';
 import {
   type ServerPlace,
@@ -72,12 +72,6 @@ export function endAtRamp(draft: Draft, { kind, by }: Pick<Request, 'kind' | 'by
   const { slot } = draft.state;
   patch(draft, { slot: slot && { ...slot, failure: null } });
   return true;
-}
-
-/** For the next operation it was found READY, whatever state of an operator this operation had taken over. */
-function asReady(own: ServerState): ServerState {
-  const { found, foreign, isLost } = own;
-  return found === null || foreign !== null || isLost ? own : { ...own, found: { ...found, admin: 'ready' } };
 }
 
 /** What was found is not back in time: the operation ends with its own cause, and the level goes on. */

@@ -29,7 +29,8 @@ export function createSoakJudge({ time, verdicts, lock, freedAt }: World): SoakJ
       const isFreed = (freedAt.get(node.index) ?? -Infinity) >= (backAt.get(node.index) ?? Infinity);
       if (isFreed) backAt.delete(node.index);
       const { isGivingBack, restoring } = peek(after);
-      if (isGivingBack && !restoring) returning.add(node.index);
+      // In rotation it is the READY of a balancer that was left out.
+      if (isGivingBack && !restoring && !ROTATION.includes(after.phase)) returning.add(node.index);
       // It was passed before the node left again, where the slot was kept for the next request.
       if (
         !ROTATION.includes(after.phase) &&

@@ -92,8 +92,9 @@ export function createWriteJudge(world: World, requests: Requests): WriteJudge {
     });
     if (lost) verdicts.broken('fenced while unknown', [lost.name, 'cannot be asked']);
     const { lastAt } = server;
-    // What came a moment before may be missed by a look; the second look finds it.
-    const isSeen = lb.line.mode === 'answers' && raisedAt - lastAt > LOOKED_MS;
+    // What came a moment before, or since a balancer fell silent, is in no look yet; the second look finds it.
+    const isSeen =
+      raisedAt - lastAt > LOOKED_MS && (known.looks.get(lb.name)?.startedAt ?? -Infinity) > lastAt;
     if (policy.sources.length === 0 && isSeen && raisedAt - lastAt < policy.quietMs - QUIET_SLACK_MS)
       verdicts.broken('fenced without quiet', `${Math.round(raisedAt - lastAt)} ms after somebody came`);
   }

@@ -102,8 +102,9 @@ export function createOwnershipTracker(world: World, requests: Requests): Owners
       // `ready --force` takes it over for good.
       const isTaken =
         isForced && request.kind !== 'ready' && isSeen && by === 'operator' && !absent && admin !== 'ready';
-      // What an earlier outing has left there keeps what that one found.
-      if (was.wants(lb, server) === null) entry.takenOver = isTaken ? admin : null;
+      // What an earlier outing has left there keeps what that one found, unless READY was asked for.
+      const keeps = was.wants(lb, server) !== null && (was.restoring || !was.isGivingBack);
+      if (!keeps) entry.takenOver = isTaken ? admin : null;
       // One that lastcall has set too counts as ours.
       entry.followedSince = isFollowed && isSeen && !entry.possible.has(admin) ? since : null;
     });

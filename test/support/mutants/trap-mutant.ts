@@ -70,7 +70,7 @@ export async function copySources(root: string): Promise<SourceCopy> {
   };
 }
 
-interface JestReport {
+interface MutantRunReport {
   readonly testResults: readonly {
     readonly assertionResults: readonly {
       readonly status: string;
@@ -92,7 +92,7 @@ async function runJest(dir: string, words: readonly string[]): Promise<RunOutcom
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (log += chunk));
   await once(child, 'close');
   if (!existsSync(report)) throw new Error(`jest ended without a report: ${log}`);
-  const { testResults } = JSON.parse(await readFile(report, 'utf8')) as JestReport;
+  const { testResults } = JSON.parse(await readFile(report, 'utf8')) as MutantRunReport;
   const all = testResults.flatMap(({ assertionResults }) => assertionResults);
   const passed = all.filter(({ status }) => status === 'passed').map(({ fullName }) => fullName);
   const failures = all

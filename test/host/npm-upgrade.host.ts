@@ -75,6 +75,7 @@ describe('npm install --global of a newer version in the middle of a drain', () 
     const pid = await show('lastcall', 'MainPID');
     expect(await stock.box.run(npm(next))).toMatchObject({ code: 0 });
     expect(await startsAs()).toBe(NEXT);
+    expect(await stock.box.sh('man --where lastcall')).toBe('/usr/share/man/man1/lastcall.1');
     // npm calls no systemd: the old program goes on, and the new command speaks with it.
     expect(await show('lastcall', 'MainPID')).toBe(pid);
     expect((await draining()).operation?.id).toBe(operation?.id);

@@ -95,6 +95,13 @@ describe('The package that `npm pack` makes in a clone that was never built', ()
   });
 });
 
+test('npm links the man page: its version 11 does so for a list only', async () => {
+  const { man } = JSON.parse(await readFile(join(packageRoot(), 'package.json'), 'utf8')) as {
+    readonly man: unknown;
+  };
+  expect(man).toEqual(['dist/man/lastcall.1']);
+});
+
 test('Nothing of ours runs when the package is installed', async () => {
   const { scripts } = JSON.parse(await readFile(join(packageRoot(), 'package.json'), 'utf8')) as {
     readonly scripts: Readonly<Record<string, string>>;

@@ -22,6 +22,8 @@ const TEST_PROGRAMS = [
   'fish',
   'groff',
   'mandoc',
+  'puma',
+  '/usr/share/doc/ruby-rack',
 ];
 /** What other versions of HAProxy need besides (`prepare.mjs --versions`): their packages are Debian's. */
 const VERSIONS_PROGRAMS = ['patchelf'];
@@ -58,6 +60,8 @@ const MANAGERS = [
       fish: 'fish',
       groff: 'groff-base',
       mandoc: 'mandoc',
+      puma: 'puma',
+      '/usr/share/doc/ruby-rack': 'ruby-rack',
       patchelf: 'patchelf',
       '/sbin/init': 'systemd-sysv',
       'dbus-daemon': 'dbus',

@@ -52,7 +52,7 @@ const all = (stage: Stage | undefined, word: string): string[] =>
   (stage?.instructions ?? []).filter((one) => one.word === word).map(({ rest }) => rest);
 const last = (word: string): string => all(stages.at(-1), word).at(-1) ?? '';
 
-test('What the first stage copies and runs makes the program', async () => {
+test('What the first stage copies and runs makes the program, which stands in the second where its entry point leads', async () => {
   const [build] = stages;
   const context = join(temp.path, 'src');
   await mkdir(context);
@@ -68,8 +68,13 @@ test('What the first stage copies and runs makes the program', async () => {
   for (const command of all(build, 'RUN').slice(1)) await execute('sh', ['-c', command], { cwd: context });
   const [, from = ''] =
     /^--from=build \/src\/(\S+) \/usr\/lib\/lastcall$/.exec(all(stages[1], 'COPY')[0] ?? '') ?? [];
-  const program = join(context, from, 'lastcall.cjs');
-  expect((await execute(program, ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  const root = join(temp.path, 'root');
+  await mkdir(join(root, 'usr', 'bin'), { recursive: true });
+  await cp(join(context, from), join(root, 'usr', 'lib', 'lastcall'), { recursive: true });
+  const [, target = '', link = ''] = /^ln -s (\S+) (\S+)$/.exec(all(stages[1], 'RUN').at(-1) ?? '') ?? [];
+  await symlink(target, join(root, link));
+  const program = (JSON.parse(last('ENTRYPOINT')) as string[]).at(-1) ?? '';
+  expect((await execute(join(root, program), ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 test('tini is process 1, and it is not root', () => {

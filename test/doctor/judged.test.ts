@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import type { UnitExamined } from '../../agent/doctor/examination.ts';
 import type { Examination, HaproxyExamined } from '../../agent/doctor/examination.ts';
 import { TRAPS } from '../../agent/doctor/table.ts';
-import { readout } from '../../agent/doctor/readout.ts';
+import { NOT_ASKED, readout } from '../../agent/doctor/readout.ts';
 import type { Sighting } from '../../agent/doctor/trap.ts';
 import { systemdMs } from '../../agent/doctor/traps/units.ts';
 import { readExamination } from '../../agent/examine.ts';
@@ -178,6 +178,14 @@ test('An agent-check that gets no answer while the sidecar runs', () => {
   const haproxies = [isDeaf as HaproxyExamined];
   expect(sighting('agent-deaf', { haproxies, sidecar: readout({ phase: 'serving' }) }).found).toHaveLength(1);
   expect(sighting('agent-deaf', { haproxies }).found).toEqual([]);
+});
+
+test('An agent-check without a file that shows whose it is, and a master that was not asked, are not judged', () => {
+  const agent = sighting('agent-foreign', { isDirect: true });
+  expect(agent).toEqual({ found: [], unseen: [expect.stringContaining('no file shows whose it is')] });
+  const master = { ok: false, why: 'it was not asked', code: NOT_ASKED } as const;
+  const haproxies = real.haproxies.map((one) => ({ ...one, master }));
+  expect(sighting('master-rights', { haproxies })).toEqual({ found: [], unseen: ['it was not asked'] });
 });
 
 function serverOf({ haproxies: [first] }: Examination): object & { readonly name: string } {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { TRAPS } from '../../agent/doctor/table.ts';
+import { TRAP_PROOFS } from '../support/mutants/trap-proofs.ts';
 import { textOf } from '../support/repository.ts';
 
 /** deploy/doctor.md has a section for each trap, and none for any other. */
@@ -35,6 +36,14 @@ describe('Each trap', () => {
       return ofFileOnly !== true && keys.test(fixByFlag ?? fix);
     });
     expect(wrong.map(({ id }) => id)).toEqual([]);
+  });
+
+  test('has one test that shows it and names it (test/long/trap-mutants.long.ts proves that it does)', () => {
+    expect(Object.keys(TRAP_PROOFS)).toEqual(TRAPS.map(({ id }) => id));
+    const wrong = Object.entries(TRAP_PROOFS).filter(([id, { file }]) => {
+      return !new RegExp(String.raw`['.]${id}\b`).test(textOf(`test/${file}.ts`));
+    });
+    expect(wrong).toEqual([]);
   });
 
   test('says its consequence and its fix in one sentence each', () => {

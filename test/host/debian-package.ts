@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from '../support/sample.ts';
 import type { Box } from './box.ts';
+import { buildAs, ownVersion } from './next-version.ts';
 import type { Installer } from './stock.ts';
 
 const execute = promisify(execFile);
@@ -24,11 +25,11 @@ const SEEN = '/run/in/debian';
 /** @param work an empty directory, to be bound to `/run/in/debian` of the box */
 export async function makeDebianPackages(work: string): Promise<DebianPackages> {
   const root = packageRoot();
-  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  const version = await ownVersion();
   const path = await makeDebian(root, work);
   const next = {
     version: `${version}+next`,
-    path: await makeDebian(await nextOf(root, version, work), work),
+    path: await makeDebian(await buildAs(`${version}+next`, work), work),
   };
   const { size } = await stat(join(work, basename(path)));
   return { version, path, bytes: size, next };
@@ -38,20 +39,6 @@ async function makeDebian(root: string, work: string): Promise<string> {
   const script = join(root, 'deploy', 'debian', 'build.mjs');
   const { stdout } = await execute(process.execPath, [script, work]);
   return join(SEEN, basename(stdout.trim()));
-}
-
-/** A copy of the sources with the version after this one, built. */
-async function nextOf(root: string, version: string, work: string): Promise<string> {
-  const copy = join(work, 'next');
-  const made = new Set(['.git', 'dist', 'node_modules'].map((name) => join(root, name)));
-  await mkdir(copy);
-  await cp(root, copy, { recursive: true, filter: (from) => !made.has(from) });
-  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
-  const file = join(copy, 'package.json');
-  const text = await readFile(file, 'utf8');
-  await writeFile(file, text.replace(`"version": "${version}"`, `"version": "${version}+next"`));
-  await execute(process.execPath, [join(copy, 'test', 'prepare.mjs'), '--package']);
-  return copy;
 }
 
 /** Installs a package by dpkg, and says which Node it found. */

@@ -30,7 +30,6 @@ describe('The documented answer is read as 3 users:', () => {
     ['Spring Boot', 'text', 'http://127.0.0.1:8080'],
     ['WildFly', 'text', 'http://127.0.0.1:9990'],
     ['Jolokia', 'json', 'http://127.0.0.1:8778'],
-    ['Rails and Rack', 'text', 'http://127.0.0.1:3000'],
     ['ASP.NET', 'text', 'http://10.0.0.21:9182'],
   ])('%s', async (title, language, origin) => {
     const answer = recipeOf(title).block(language) ?? '';

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { freePort } from './ports.ts';
 import type { SidecarNode } from './sidecar.ts';
 
@@ -16,12 +17,14 @@ export interface ChildNode extends SidecarNode {
 /**
  * Starts an application, with a pid file in `dir`; resolves once it has written that it listens.
  * @param words of its command line, for this port
+ * @param listens what it writes then; default: the first that it writes
  * @throws Error with its stderr when it ends instead
  */
 export async function startChildNode(
   name: string,
   dir: string,
   words: (port: number) => readonly string[],
+  listens = '',
 ): Promise<ChildNode> {
   const port = await freePort();
   // setpriv: it dies with the process that started it, even when that one is killed.
@@ -33,7 +36,7 @@ export async function startChildNode(
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (errors += chunk));
   const failed = ended.then(() => Promise.reject(new Error(`${name} ended: ${errors}`)));
   failed.catch(() => undefined);
-  await Promise.race([once(child.stdout, 'data'), failed]);
+  await Promise.race([written(child.stdout, listens), failed]);
   const pidFile = join(dir, `${name}.pid`);
   await writeFile(pidFile, `${child.pid ?? 0}\n`);
   return {
@@ -51,4 +54,11 @@ export async function startChildNode(
       await ended;
     },
   };
+}
+
+async function written(stdout: Readable, text: string): Promise<void> {
+  let all = '';
+  stdout.setEncoding('utf8').on('data', (chunk: string) => (all += chunk));
+  do await once(stdout, 'data');
+  while (!all.includes(text));
 }

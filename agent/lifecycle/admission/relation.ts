@@ -32,6 +32,29 @@ export function relate(op: Operation, phase: Phase, kind: OperationKind): Relati
   return 'busy';
 }
 
+/**
+ * What a dry run says of a request beside a running operation, as words after `would`.
+ * @param running the kind of the operation that runs
+ */
+export function planBeside(relation: Exclude<Relation, 'busy'>, running: OperationKind): string {
+  switch (relation) {
+    case 'same':
+      return `join the running ${running}`;
+    case 'part':
+      return `wait for its part of the running ${running}`;
+    case 'then-start':
+      return `wait for the end of the running ${running}, then start the application`;
+    case 'passed':
+      return `be done at once: the running ${running} is past it`;
+    case 'stronger':
+      return `take over the running ${running}`;
+    case 'undo':
+      return `cancel the running ${running} and put back what was found`;
+    default:
+      return relation satisfies never;
+  }
+}
+
 /** What joins a running operation, and does nothing else to it. */
 const JOINING: readonly Relation[] = ['same', 'part', 'then-start'];
 

@@ -9,7 +9,7 @@ import type { Request } from '../model/api.ts';
 import { endsNext } from '../model/objection.ts';
 import { PHASES } from '../model/phase.ts';
 import { propose } from './proposal.ts';
-import { relate } from './relation.ts';
+import { planBeside, relate } from './relation.ts';
 import { answerAtOnce, endOperation, finish, refuse } from '../report/result.ts';
 import { downgradeToWarnings } from './terms.ts';
 import { withdrawWaiting } from './slot-request.ts';
@@ -68,7 +68,7 @@ function decideBeside(draft: Draft, request: Request, op: Operation): void {
     return endsNext(request) ? preemptReturn(draft, request, op) : busy(draft, request, op);
   if (request.dryRun)
     return answerAtOnce(draft, request, draft.at, [], {
-      plan: [`the running ${op.kind} would answer it (${relation})`],
+      plan: [planBeside(relation, op.kind)],
     });
   if (request.isShutdown && (relation === 'same' || relation === 'part')) return endWith(draft, request, op);
   switch (relation) {

@@ -19,6 +19,27 @@ function stopping(kind: 'stop' | 'restart'): Scene & { readonly running: string 
   return { ...it, running };
 }
 
+describe('A dry run beside a running operation', () => {
+  test.each([
+    ['stop', 'stop', 'join the running stop'],
+    ['restart', 'stop', 'wait for its part of the running restart'],
+    ['stop', 'restart', 'take over the running stop'],
+    ['stop', 'ready', 'cancel the running stop and put back what was found'],
+  ] as const)('during a %s says what %s would do, and changes nothing', (running, kind, plan) => {
+    const it = during(running);
+    expect(it.ended(it.ask(kind, { dryRun: true }))).toMatchObject({ code: 'done', plan: [plan] });
+    expect(it.sidecar.state.op?.id).toBe(it.running);
+  });
+
+  test.each([
+    ['drain', 'be done at once: the running stop is past it'],
+    ['ready', 'wait for the end of the running stop, then start the application'],
+  ] as const)('while the application stops says what %s would do', (kind, plan) => {
+    const it = stopping('stop');
+    expect(it.ended(it.ask(kind, { dryRun: true })).plan).toEqual([plan]);
+  });
+});
+
 describe('Two requests at once', () => {
   test('of the same kind are one operation, for fifty callers too', () => {
     const it = during('stop');

@@ -26,6 +26,7 @@ export interface ControlReply {
 export const NO_HTTP = 'the program that answers does not speak HTTP';
 
 const MAX_HEAD_CHARACTERS = 16 * 1024;
+const HTTP = 'HTTP/1.';
 const HEAD = /^HTTP\/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n/;
 
 /**
@@ -82,10 +83,15 @@ async function answer(socket: Socket): Promise<ControlReply> {
         end: (error) => void socket.destroy(error),
       };
     }
-    if (done === true || text.length > MAX_HEAD_CHARACTERS) {
+    if (done === true || !isHttpSoFar(text) || text.length > MAX_HEAD_CHARACTERS) {
       throw new LastcallError('agent-unreachable', text === '' ? 'it hung up' : NO_HTTP);
     }
   }
+}
+
+/** A program of another kind may leave the connection open after its first words, as the master CLI of HAProxy does. */
+function isHttpSoFar(text: string): boolean {
+  return text.startsWith(HTTP) || HTTP.startsWith(text);
 }
 
 async function* bodyOf(

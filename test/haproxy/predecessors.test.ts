@@ -14,6 +14,8 @@ interface FakeTable extends ProcessTable {
   searches: number;
   /** Those that wait for no connection, or whose sockets are not shown (null). */
   readonly silent: Map<number, false | null>;
+  /** Whether all serve one port. */
+  share: boolean | null;
 }
 
 function machine(...processes: readonly ProcessEntry[]): FakeTable {
@@ -22,6 +24,8 @@ function machine(...processes: readonly ProcessEntry[]): FakeTable {
     restricted: false,
     searches: 0,
     silent: new Map(),
+    share: true,
+    sharePort: () => table.share,
     listens(pid) {
       const told = table.silent.get(pid);
       return told === undefined ? true : told;
@@ -68,9 +72,11 @@ describe('the workers of before a reload', () => {
     const current = process(103, 100, 3, 'haproxy -sf 102 101 -x sockpair@4 -Ws -f a.cfg');
     const younger = process(104, 100, 0, 'haproxy -sf 103 102 -x sockpair@5 -Ws -f a.cfg');
     const program = process(105, 100, 890, 'dataplaneapi -f x');
+    // `program` with `no option start-on-reload` (tried on 2.6.12 and 3.0.11).
+    const exporter = process(106, 100, 890, 'haproxy_exporter --haproxy.scrape-uri=http://127.0.0.1:8404/');
     const neighbour = process(200, 1, 900, 'haproxy -Ws -f b.cfg');
     const its = process(201, 200, 890, 'haproxy -Ws -f b.cfg');
-    const all = machine(master, oldest, old, current, younger, program, neighbour, its);
+    const all = machine(master, oldest, old, current, younger, program, exporter, neighbour, its);
     expect(oldOf(all, 103, 3)).toEqual([101, 102]);
     expect(oldOf(all, 101, 890)).toEqual([]);
     // After a failed reload the master alone names the worker that serves (3.1 and later).
@@ -116,6 +122,56 @@ describe('the workers of before a reload', () => {
     expect(oldOf(table, 7, 4)).toEqual([]);
     table.restricted = true;
     expect(oldOf(table, 7, 4)).toBeNull();
+  });
+});
+
+describe('another HAProxy of the same configuration, which no reload names', () => {
+  const FILE = 'haproxy -D -f /etc/haproxy/haproxy.cfg';
+  const twinsOf = (table: ProcessTable): number[] | undefined =>
+    lineageOf(table, { pid: 12, uptimeMs: 5_000 })?.twins.map(({ pid }) => pid);
+  const beside = (command: string): FakeTable =>
+    machine(process(10, 1, 900, command), process(12, 1, 5, `${FILE} -p /run/haproxy.pid`));
+
+  test('is found where it serves the same port, or where its sockets are hidden', () => {
+    const table = beside(FILE);
+    expect(twinsOf(table)).toEqual([10]);
+    table.share = null;
+    expect(twinsOf(table)).toEqual([10]);
+    table.share = false;
+    expect(twinsOf(table)).toEqual([]);
+    // It was ended by hand, and serves the users that it has.
+    table.silent.set(10, false);
+    expect(twinsOf(table)).toEqual([10]);
+  });
+
+  test('is a worker, and not its master', () => {
+    const master = process(8, 1, 900, `${FILE} -W`);
+    const table = machine(master, process(9, 8, 900, `${FILE} -W`), process(12, 1, 5, FILE));
+    expect(twinsOf(table)).toEqual([9]);
+  });
+
+  test.each([
+    ['one with another file', 'haproxy -D -f /etc/haproxy/other.cfg'],
+    ['one with a file more', `${FILE} -f /etc/haproxy/other.cfg`],
+    ['a trial of the file', `${FILE} -c`],
+    ['an exporter', 'haproxy_exporter --haproxy.scrape-uri=unix:/run/haproxy/admin.sock'],
+  ])('is not %s', (_what, command) => {
+    expect(twinsOf(beside(command))).toEqual([]);
+  });
+
+  test('is not one whose path may mean another file in its directory', () => {
+    const table = machine(process(10, 1, 900, 'haproxy -f a.cfg'), process(12, 1, 5, 'haproxy -f a.cfg'));
+    expect(twinsOf(table)).toEqual([]);
+  });
+
+  test('is seen until it has ended', () => {
+    const table = beside(FILE);
+    const clock = new ManualClock();
+    const here = createOldProcesses(table, clock);
+    const worker = createWorkers(clock).identify({ pid: 12, version: '', uptimeSeconds: 5 });
+    expect([here.of(worker), here.twinsOf(worker)]).toEqual([[], [10]]);
+    table.processes.delete(10);
+    expect(here.twinsOf(worker)).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import { forcedOf, sameTotals, occupancy, totalsOf, viewOf, workersOf } from '..
 import { isGate } from './gate.ts';
 import type { Policy } from '../model/policy.ts';
 import { allInSync, allKnown, pollAll } from '../sync/reconcile.ts';
-import type { Fence, Outing } from '../model/outing.ts';
+import type { Fence, Level, Outing } from '../model/outing.ts';
 import { isSeenGone, type State } from '../model/state.ts';
 import { setIntent, patchOuting, serversOf, type Draft } from '../step-draft.ts';
 import { sameWorker, type Admin, type ServerView } from '../model/observation.ts';
@@ -118,6 +118,11 @@ export function isFenced(policy: Policy, state: State): boolean {
  */
 export function stillLevel(policy: Policy, state: State): 'maint' | 'drain' {
   return state.outing?.forcedOut === true || isFenced(policy, state) ? 'maint' : 'drain';
+}
+
+/** The level of a return that goes on after a crash: a node in service, of which nothing was wanted, is not closed for it. */
+export function returnLevel(policy: Policy, state: State): Level {
+  return state.outing?.level === 'none' ? 'none' : stillLevel(policy, state);
 }
 
 interface Shown {

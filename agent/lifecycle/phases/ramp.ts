@@ -108,7 +108,9 @@ function withTime(
   const isReady = server.applied?.admin === 'ready' && view.admin === 'ready';
   const by = isReady && ramp.by === 'steps' && view.throttle !== undefined ? 'slowstart' : ramp.by;
   const isDown = view.operational === 'down';
-  const since = !isReady || isDown ? null : (ramp.since ?? (view.operational === 'up' ? draft.at : null));
+  // A DRAIN of before, still on its way, would come after this look.
+  const begins = server.inSync && view.operational === 'up';
+  const since = !isReady || isDown ? null : (ramp.since ?? (begins ? draft.at : null));
   if (by === ramp.by && since === ramp.since) return ramp;
   patchRamp(draft, balancerName, name, { by, since });
   save(draft);

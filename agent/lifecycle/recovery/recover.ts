@@ -2,7 +2,7 @@ import { abort, warm } from '../phases/return.ts';
 import { onCancel } from '../phases/cancel.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
 import { isHolding } from '../model/desired.ts';
-import { followed, isFenced, noStop, raiseFence, stillLevel } from '../phases/fence.ts';
+import { followed, isFenced, noStop, raiseFence, returnLevel, stillLevel } from '../phases/fence.ts';
 import { takeGained } from './gained-servers.ts';
 import { askAnew } from '../observed/health.ts';
 import { newOperation } from '../admission/begin.ts';
@@ -194,7 +194,7 @@ function resumeWarming(draft: Draft): void {
   askAnew(draft);
   setIntent(draft, 'warming', {
     app: { ...state.app, start, gone: false },
-    outing: { level: stillLevel(policy, draft.state) },
+    outing: { level: returnLevel(policy, draft.state) },
   });
 }
 
@@ -205,14 +205,15 @@ function resumeWarming(draft: Draft): void {
 function resumeFresh(draft: Draft): void {
   const { op, hold, outing } = draft.state;
   const staysOut = hold !== null || outing?.lasting === true;
-  const level = stillLevel(draft.policy, draft.state);
   if (op && !(staysOut && op.kind === 'drain')) {
     const message = `the application ended with the sidecar during ${op.kind} and was started afresh${staysOut ? '; the node stays out, `lastcall ready` brings it back' : ''}`;
     endOperation(draft, { code: 'failed', message }, 'draining');
   }
-  if (staysOut)
+  if (staysOut) {
+    const level = stillLevel(draft.policy, draft.state);
     return setIntent(draft, 'draining', { ...noStop(draft), outing: { level, fence: null, force: null } });
-  patchOuting(draft, { level });
+  }
+  patchOuting(draft, { level: returnLevel(draft.policy, draft.state) });
   bringBack(draft, 'the application was started afresh');
 }
 

@@ -1,4 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Look } from '../../../agent/lifecycle/model/observation.ts';
+import type { BalancerState, ServerState } from '../../../agent/lifecycle/model/server-state.ts';
+import { step } from '../../../agent/lifecycle/step.ts';
 import { type Scene, scene } from '../../support/world/scene.ts';
 
 const FULL = 100;
@@ -83,5 +86,26 @@ describe('The ramp of a way back', () => {
     const readyAt = it.time.now;
     it.until('the whole weight', () => it.lb.servers.every(({ weight }) => weight === FULL));
     expect(it.time.now - readyAt).toBeGreaterThan(9_000);
+  });
+
+  test.each([
+    ['begins with the look that shows READY', false],
+    ['does not begin while a DRAIN of before is on its way: it comes after that look', true],
+  ] as const)('%s', (_what, isUnderWay) => {
+    const it = stopped();
+    it.ask('ready');
+    it.until('the weight rises', () => weightsSent(it).length > 3);
+    const { state } = it.sidecar;
+    const lb = state.balancers['lb1'] as BalancerState;
+    const own = lb.servers['app/app1'] as ServerState;
+    const write = { ...own.write, underWay: isUnderWay ? state.epoch - 1 : null };
+    const ramp = own.ramp && { ...own.ramp, since: null, write: { ...own.ramp.write, underWay: null } };
+    const server = { ...own, inSync: false, ramp, write };
+    const balancers = { lb1: { ...lb, servers: { 'app/app1': server } } };
+    const at = it.time.now;
+    const look = lb.look as Look;
+    const polled = { type: 'polled', balancer: 'lb1', look, startedAt: at, at } as const;
+    const [after] = step(it.policy, { ...state, balancers }, polled);
+    expect(after.balancers['lb1']?.servers['app/app1']?.ramp?.since).toBe(isUnderWay ? null : at);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Phase } from '../../../agent/lifecycle/model/api.ts';
 import { type Scene, scene } from '../../support/world/scene.ts';
+import { adminsWritten } from '../../support/world/writes.ts';
 
 const MINUTE = 60_000;
 
@@ -101,6 +102,20 @@ describe('After kill -9', () => {
     it.time.advance(5_000);
     expect(it.sidecar.state).toMatchObject({ phase: 'drained', reasserts: { count: 1 } });
     expect(told()).toMatchObject({ admin: 'maint', pid: 102 });
+  });
+
+  test('a node in service that `ready` waits for to become healthy is not closed', () => {
+    const it = scene({ canStart: false });
+    it.site.app.healthy = false;
+    it.sidecar.probed('down');
+    const id = it.ask('ready');
+    it.reach('warming');
+    it.crash();
+    it.time.advance(20_000);
+    expect([it.sidecar.state.phase, adminsWritten(it)]).toEqual(['warming', []]);
+    it.site.app.healthy = true;
+    it.sidecar.probed('up');
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'serving' });
   });
 
   test('a failed node stays fenced', () => {

@@ -242,7 +242,9 @@ function takeOut(
   };
   while (time.now < ownEnd()) time.advance(1_000);
   const request: Request = { ...lastStop, id: `last${node.index}` };
-  const isTaken = lock.view(time.now).holders.some(({ claim }) => claim.node !== node.policy.node);
+  const { holders, waiters } = lock.view(time.now);
+  // A node that is out and whose slot another hand has freed is in the queue for one.
+  const isTaken = [...holders, ...waiters].some(({ claim }) => claim.node !== node.policy.node);
   node.submit(request);
   const latest = time.now + REST_MS;
   while (time.now < latest && !oracle.result(node, request.id)) time.advance(1_000);

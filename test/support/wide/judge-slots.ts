@@ -1,5 +1,5 @@
 import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
-import { shown } from './balancer.ts';
+import { shown, type SimLb } from './balancer.ts';
 import { isListed } from './known-users.ts';
 import { peek } from './peek.ts';
 import { createSoakJudge } from './judge-soaks.ts';
@@ -99,8 +99,21 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
   function kept(node: SimNode): void {
     const { phase, op, waiting, soaks: isSoaking } = peek(node.state);
     if (!ROTATION.includes(phase) || op !== null || waiting.length > 0 || !holds(node)) return;
-    if (excused.has(node.index) || (isSoaking && !isWell(node))) return;
+    if (excused.has(node.index) || (isSoaking && !isWell(node)) || waitsForHealth(node)) return;
     verdicts.broken('slot kept', [phase, node.policy.node]);
+  }
+
+  /**
+   * A balancer that was left out of the return shows our fence still, or only polls, so that what it shows is no proof: READY
+   * there waits for a healthy application (I15).
+   */
+  function waitsForHealth({ app, index, policy }: SimNode): boolean {
+    const isOurs = (lb: SimLb): boolean =>
+      lb.servers.some(
+        ({ node, by, admin, name }) =>
+          node === index && by === 'us' && (admin !== 'ready' || lb.polls) && isListed(policy, lb, name),
+      );
+    return !app.healthy && world.lbs.some(isOurs);
   }
 
   /** Nothing that a soak asks for is missing. */

@@ -1,5 +1,6 @@
 import type { Request, Result } from '../../../agent/lifecycle/model/api.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
+import { recordOn } from './judge-disk.ts';
 import type { Requests } from './judge-requests.ts';
 import { forcedOf } from './knowledge.ts';
 import { peek, type Peek } from './peek.ts';
@@ -161,6 +162,11 @@ export function createOwnershipTracker(world: World, requests: Requests): Owners
     watch,
     written,
     crashed(node) {
+      // The end of an outing that the disk does not hold is none to the next life: what that wrote counts as it did.
+      const record = recordOn(node);
+      all(node, (entry, lb, server) => {
+        for (const admin of record?.balancers[lb]?.servers[server]?.said ?? []) entry.everWritten.add(admin);
+      });
       all(node, widen);
       // An alarm has everWritten that the disk is behind: the next life takes an operator's state for one of the old outing.
       if (peek(node.state).hasDiskAlarm) all(node, takeOver);

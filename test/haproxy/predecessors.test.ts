@@ -1,55 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { lineageOf } from '../../agent/haproxy/predecessors.ts';
 import { createOldProcesses, createWorkers } from '../../agent/haproxy/workers.ts';
-import type { ProcessEntry, ProcessTable } from '../../agent/system/process-table.ts';
+import type { ProcessTable } from '../../agent/system/process-table.ts';
+import { machine, process } from '../support/fake-processes.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-
-/** A machine's processes, by the command lines that HAProxy 2.6.12, 3.0.11 and 3.2.26 showed. */
-
-const NOW_TICKS = 100_000;
-
-interface FakeTable extends ProcessTable {
-  readonly processes: Map<number, ProcessEntry>;
-  restricted: boolean;
-  searches: number;
-  /** Those that wait for no connection, or whose sockets are not shown (null). */
-  readonly silent: Map<number, false | null>;
-  /** Whether all serve one port. */
-  share: boolean | null;
-}
-
-function machine(...processes: readonly ProcessEntry[]): FakeTable {
-  const table: FakeTable = {
-    processes: new Map(processes.map((one) => [one.pid, one])),
-    restricted: false,
-    searches: 0,
-    silent: new Map(),
-    share: true,
-    sharePort: () => table.share,
-    listens(pid) {
-      const told = table.silent.get(pid);
-      return told === undefined ? true : told;
-    },
-    all() {
-      table.searches += 1;
-      return table.restricted ? null : [...table.processes.values()];
-    },
-    at: (pid) => table.processes.get(pid) ?? 'gone',
-    ageMs: (startTime) => (NOW_TICKS - Number(startTime)) * 10,
-  };
-  return table;
-}
-
-/** @param seconds how long ago it was started */
-function process(
-  pid: number,
-  parent: number,
-  seconds: number,
-  command: string,
-  nested = false,
-): ProcessEntry {
-  return { pid, parent, startTime: String(NOW_TICKS - seconds * 100), command: command.split(' '), nested };
-}
 
 const oldOf = (table: ProcessTable, pid: number, uptimeSeconds: number): number[] | null =>
   lineageOf(table, { pid, uptimeMs: uptimeSeconds * 1_000 })?.old.map((old) => old.pid) ?? null;
@@ -122,56 +76,6 @@ describe('the workers of before a reload', () => {
     expect(oldOf(table, 7, 4)).toEqual([]);
     table.restricted = true;
     expect(oldOf(table, 7, 4)).toBeNull();
-  });
-});
-
-describe('another HAProxy of the same configuration, which no reload names', () => {
-  const FILE = 'haproxy -D -f /etc/haproxy/haproxy.cfg';
-  const twinsOf = (table: ProcessTable): number[] | undefined =>
-    lineageOf(table, { pid: 12, uptimeMs: 5_000 })?.twins.map(({ pid }) => pid);
-  const beside = (command: string): FakeTable =>
-    machine(process(10, 1, 900, command), process(12, 1, 5, `${FILE} -p /run/haproxy.pid`));
-
-  test('is found where it serves the same port, or where its sockets are hidden', () => {
-    const table = beside(FILE);
-    expect(twinsOf(table)).toEqual([10]);
-    table.share = null;
-    expect(twinsOf(table)).toEqual([10]);
-    table.share = false;
-    expect(twinsOf(table)).toEqual([]);
-    // It was ended by hand, and serves the users that it has.
-    table.silent.set(10, false);
-    expect(twinsOf(table)).toEqual([10]);
-  });
-
-  test('is a worker, and not its master', () => {
-    const master = process(8, 1, 900, `${FILE} -W`);
-    const table = machine(master, process(9, 8, 900, `${FILE} -W`), process(12, 1, 5, FILE));
-    expect(twinsOf(table)).toEqual([9]);
-  });
-
-  test.each([
-    ['one with another file', 'haproxy -D -f /etc/haproxy/other.cfg'],
-    ['one with a file more', `${FILE} -f /etc/haproxy/other.cfg`],
-    ['a trial of the file', `${FILE} -c`],
-    ['an exporter', 'haproxy_exporter --haproxy.scrape-uri=unix:/run/haproxy/admin.sock'],
-  ])('is not %s', (_what, command) => {
-    expect(twinsOf(beside(command))).toEqual([]);
-  });
-
-  test('is not one whose path may mean another file in its directory', () => {
-    const table = machine(process(10, 1, 900, 'haproxy -f a.cfg'), process(12, 1, 5, 'haproxy -f a.cfg'));
-    expect(twinsOf(table)).toEqual([]);
-  });
-
-  test('is seen until it has ended', () => {
-    const table = beside(FILE);
-    const clock = new ManualClock();
-    const here = createOldProcesses(table, clock);
-    const worker = createWorkers(clock).identify({ pid: 12, version: '', uptimeSeconds: 5 });
-    expect([here.of(worker), here.twinsOf(worker)]).toEqual([[], [10]]);
-    table.processes.delete(10);
-    expect(here.twinsOf(worker)).toEqual([]);
   });
 });
 

@@ -3,6 +3,7 @@ import { LastcallError } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { Command } from './command.ts';
 import { exchangeOn, type ExchangeCall, type InteractiveConnection } from './connection.ts';
+import type { ReadingPace } from './reading-pace.ts';
 import type { SendCommand } from './server-reader.ts';
 import { createLineSplitter } from '../system/line-splitter.ts';
 import { truncated, tooLong, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
@@ -45,6 +46,7 @@ export interface Client {
    * answer is whole.
    * @param onChunk gets a piece that is valid during the call only; returns true once it has seen enough: the
    *   connection is then closed
+   * @param pace when nothing is read for a moment; missing: whatever comes is read at once
    * @throws LastcallError as `exchange`, the signal's reason, or what `onChunk` throws
    */
   streamReply(
@@ -52,6 +54,7 @@ export interface Client {
     onChunk: (chunk: Buffer) => boolean,
     timeoutMs: number,
     signal: AbortSignal,
+    pace?: ReadingPace,
   ): Promise<void>;
   /**
    * Several lines to one worker, also where a reload comes between them. The connection is closed when the work is done.
@@ -110,13 +113,13 @@ export function createClient(target: string, address: Address, ports: ClientPort
       const elapsedMs = await exchangeOn({ ...call, ...lineOf(command) });
       if (last !== '' || lines.rest() !== '') throw truncated(bytes, { command, target, elapsedMs });
     },
-    async streamReply(command, take, timeoutMs, signal) {
+    async streamReply(command, take, timeoutMs, signal, pace) {
       let begun: InteractiveConnection | null = null;
       const onBegun = (open: InteractiveConnection): void => void (begun = open);
       const onChunk = (chunk: Buffer): void => {
         if (take(chunk)) begun?.close();
       };
-      const call = { target, address, tls, timeoutMs, signal, clock, onChunk, onBegun, isReused: true };
+      const call = { target, address, tls, timeoutMs, signal, clock, onChunk, onBegun, isReused: true, pace };
       await exchangeOn({ ...call, ...lineOf(command) });
     },
     session: (work, timeoutMs, signal) =>

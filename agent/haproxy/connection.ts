@@ -3,6 +3,7 @@ import { sleep, type Clock } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { ConnectError } from './connect-error.ts';
+import type { ReadingPace } from './reading-pace.ts';
 import { releaseAfterAnswer, throwIfOwed } from './release.ts';
 import {
   openTls,
@@ -32,6 +33,8 @@ export interface ExchangeCall {
    * Node frees them only after 40 MB (measured on Node 22 with an answer of 110 MB).
    */
   readonly isReused?: boolean;
+  /** Only where one buffer serves for all: when nothing is read for a moment. Missing: whatever comes is read at once. */
+  readonly pace?: ReadingPace | undefined;
   /** Whether HAProxy may be writing an answer now that must be read to its end, even where nothing waits for it. */
   readonly mustEnd: () => boolean;
   /** The line that ends an interactive connection. */
@@ -110,7 +113,7 @@ interface Attempt {
 
 /** Resolves with null at the end of the conversation, or with the trouble where HAProxy has not taken the connection. */
 function talk(call: ExchangeCall, attempt: Attempt): Promise<ConnectError | null> {
-  const { line, timeoutMs, signal, clock, onChunk, isReused = false } = call;
+  const { line, timeoutMs, signal, clock, onChunk, isReused = false, pace } = call;
   const { material, fail } = attempt;
   return new Promise((resolve, reject) => {
     let bytes = 0;
@@ -122,13 +125,24 @@ function talk(call: ExchangeCall, attempt: Attempt): Promise<ConnectError | null
         settle(() => reject(error as Error));
       }
     };
-    const socket = open(call, material, isReused ? { onread: intoOneBuffer(take) } : {});
-    let isSettled = false;
+    let [isSettled, cancelPause] = [false, (): void => undefined];
+    const goOn = (): void => {
+      pace?.resumed();
+      socket.resume();
+    };
+    const takeInPace = (chunk: Buffer): boolean => {
+      take(chunk);
+      const pauseMs = isSettled ? 0 : (pace?.pauseAfter(chunk.length) ?? 0);
+      if (pauseMs > 0) cancelPause = clock.after(pauseMs, goOn);
+      return pauseMs <= 0;
+    };
+    const socket = open(call, material, isReused ? { onread: intoOneBuffer(takeInPace) } : {});
     const settle = (act: () => void): void => {
       if (isSettled) return;
       isSettled = true;
       cancel();
       cancelConnect();
+      cancelPause();
       signal.removeEventListener('abort', aborted);
       if (call.mustEnd() && !socket.readableEnded) releaseAfterAnswer(socket, call.target, clock, call.quit);
       else socket.destroy();
@@ -160,9 +174,10 @@ function talk(call: ExchangeCall, attempt: Attempt): Promise<ConnectError | null
 
 const ONE_BUFFER_BYTES = 256 * 1024;
 
-function intoOneBuffer(take: (chunk: Buffer) => void): OnReadOpts {
+/** @param take returns false where nothing more is to be read until the socket is resumed */
+function intoOneBuffer(take: (chunk: Buffer) => boolean): OnReadOpts {
   const buffer = Buffer.allocUnsafe(ONE_BUFFER_BYTES);
-  return { buffer, callback: (bytes) => (take(buffer.subarray(0, bytes)), true) };
+  return { buffer, callback: (bytes) => take(buffer.subarray(0, bytes)) };
 }
 
 function open({ address, tls }: ExchangeCall, material: TlsMaterial | null, reads: Reads): Socket {

@@ -7,6 +7,7 @@ import {
   type Stickiness,
 } from '../balancers/runtime-api/survey-facts.ts';
 import type { Command } from '../haproxy/command.ts';
+import { createReadingPace } from '../haproxy/reading-pace.ts';
 import { holdsEntryOf, type TableConnection } from '../haproxy/replies/table-entries.ts';
 import { readAdmin, readOver } from '../haproxy/replies/show-servers-state.ts';
 import type { StatRow } from '../haproxy/replies/show-stat.ts';
@@ -68,7 +69,7 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
   const readings: FullReading[] = [];
   for (const server of at.servers) readings.push(await reader.readFull(ask, server));
   const streamReply = (command: Command, take: (chunk: Buffer) => boolean): Promise<void> =>
-    client.streamReply(command, take, left(), signal);
+    client.streamReply(command, take, left(), signal, createReadingPace(clock, left()));
   const connection: TableConnection = { target: client.target, streamReply };
   const asking: { tables: Promise<StickTables> | null } = { tables: null };
   const tables = (): Promise<StickTables> =>

@@ -1,6 +1,7 @@
 import type { StickTableSourceConfig } from '../config/source-config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { probeTable, showPeers } from '../haproxy/command.ts';
+import { createReadingPace, type ReadingPace } from '../haproxy/reading-pace.ts';
 import {
   countEntries,
   storesNoServers,
@@ -33,7 +34,7 @@ import { createTableMemory, type TableMemory } from './table-memory.ts';
  *
  * The table is read whole: HAProxy finds the server of an entry by its name (`server_key`), its filters take
  * numbers only, and no socket shows which backends share a table (`stick on ... table`), so a number proves
- * nothing.
+ * nothing. It is read in bursts, and as fast as HAProxy writes only where no user is connected to it.
  *
  * The largest count of all HAProxys is the answer: with `peers` each has every user, so a sum would count them
  * twice, and without them it is still zero only where each counts zero, which is what the stop depends on.
@@ -107,7 +108,9 @@ interface TableQuery {
   readonly target: TableTarget;
   readonly began: number;
   readonly ask: SendCommand;
-  readonly streamReply: StreamReply;
+  readonly streamReply: (pace: ReadingPace | undefined) => StreamReply;
+  /** Until the deadline, in milliseconds. */
+  readonly leftMs: () => number;
 }
 
 interface FoundQuery extends TableQuery, FoundServer {
@@ -120,10 +123,12 @@ function begin(
   until: number,
   signal: AbortSignal,
 ): Omit<TableQuery, 'target'> {
+  const leftMs = (): number => until - clock.now();
   return {
     began: clock.now(),
-    ask: (command) => client.exchange(command, until - clock.now(), signal),
-    streamReply: (command, onChunk) => client.streamReply(command, onChunk, until - clock.now(), signal),
+    ask: (command) => client.exchange(command, leftMs(), signal),
+    streamReply: (pace) => (command, onChunk) => client.streamReply(command, onChunk, leftMs(), signal, pace),
+    leftMs,
   };
 }
 
@@ -163,12 +168,16 @@ function see(target: TableTarget, seen: Omit<LastScan, 'stillMs'>): void {
   target.lastScan = { ...seen, stillMs: now - target.changedAt };
 }
 
-async function scan({ target, streamReply, ours, cheapMs }: FoundQuery, table: string): Promise<Entries> {
+async function scan(call: FoundQuery, table: string): Promise<Entries> {
+  const { target, ours, infos, cheapMs } = call;
   const { client, clock, budget } = target;
+  const isUnused = infos.length > 0 && infos.every(({ connections }) => connections === 0);
+  const pace = isUnused ? undefined : createReadingPace(clock, call.leftMs());
+  const connection = { target: client.target, streamReply: call.streamReply(pace) };
   const began = clock.now();
   try {
-    const entries = await countEntries({ target: client.target, streamReply }, table, ours);
-    budget.spent(clock.now() - began - cheapMs);
+    const entries = await countEntries(connection, table, ours);
+    budget.spent(clock.now() - began - cheapMs - (pace?.pausedMs() ?? 0));
     return entries;
   } catch (error) {
     budget.failed(clock.now() - began);

@@ -1,5 +1,6 @@
 import type { Client } from '../../haproxy/client.ts';
 import type { Command } from '../../haproxy/command.ts';
+import { createReadingPace } from '../../haproxy/reading-pace.ts';
 import type { SendCommand } from '../../haproxy/server-reader.ts';
 import type { Clock } from '../../system/clock.ts';
 
@@ -9,7 +10,7 @@ export interface DeadlineClient {
   readonly ask: SendCommand;
   /** The same for an answer of any size: `Client.stream`. */
   stream(command: Command, onLine: (line: string) => void): Promise<void>;
-  /** The same in pieces: `Client.pour`. */
+  /** The same in pieces, with pauses for HAProxy's users: `Client.streamReply`. */
   streamReply(command: Command, onChunk: (chunk: Buffer) => boolean): Promise<void>;
   /** Several lines to one worker: `Client.session`. */
   session<T>(work: (ask: SendCommand) => Promise<T>): Promise<T>;
@@ -34,7 +35,8 @@ export function createDeadlineClient(
     target: client.target,
     ask: (command) => client.exchange(command, left(), signal),
     stream: (command, onLine) => client.stream(command, onLine, left(), signal),
-    streamReply: (command, onChunk) => client.streamReply(command, onChunk, left(), signal),
+    streamReply: (command, onChunk) =>
+      client.streamReply(command, onChunk, left(), signal, createReadingPace(clock, left())),
     session: (work) => client.session(work, left(), signal),
   };
 }

@@ -1,6 +1,7 @@
 import type { HaproxyConfig } from '../../config/config.ts';
 import { parseAddress } from '../../haproxy/address.ts';
 import { createClient, type Client } from '../../haproxy/client.ts';
+import { createReadingPace } from '../../haproxy/reading-pace.ts';
 import {
   batch,
   probeTable,
@@ -61,7 +62,7 @@ export async function readHaproxy(
   return {
     master: config.master === null ? null : await askMaster(config.master, about, { clock, signal }),
     servers: await attempt(() => serversOf(ask, config.servers)),
-    tables: await attempt(() => tablesOf(ask, client, tables, signal)),
+    tables: await attempt(() => tablesOf(ask, client, tables, { clock, signal })),
   };
 }
 
@@ -131,7 +132,7 @@ async function tablesOf(
   ask: SendCommand,
   client: Client,
   wanted: readonly string[],
-  signal: AbortSignal,
+  { clock, signal }: ReadPorts,
 ): Promise<TableExamined[]> {
   const names = parseTables(await ask(showTables())).filter(
     (name) => wanted.includes(name) && isTableName(name),
@@ -142,7 +143,7 @@ async function tablesOf(
     target: client.target,
     streamReply: (
       ...[command, onChunk]: [Parameters<Client['streamReply']>[0], Parameters<Client['streamReply']>[1]]
-    ) => client.streamReply(command, onChunk, TABLE_MS, signal),
+    ) => client.streamReply(command, onChunk, TABLE_MS, signal, createReadingPace(clock, TABLE_MS)),
   };
   const found: TableExamined[] = [];
   for (const name of names) {

@@ -7,6 +7,8 @@ export interface Info {
   readonly pid: number;
   readonly version: string;
   readonly uptimeSeconds: number;
+  /** Of all frontends, without those of its stats sockets; missing where HAProxy does not show it. */
+  readonly connections?: number;
 }
 
 /** Older ones cannot show a stopping worker's statistics and have agent-check bugs (BEHAVIOUR.md#versions). */
@@ -38,7 +40,8 @@ export function parseInfo(answer: string, reply: Reply): Info {
       },
     );
   }
-  return { pid, version, uptimeSeconds };
+  const connections = parseCount(fields.get('CurrConns'));
+  return { pid, version, uptimeSeconds, ...(connections === null ? {} : { connections }) };
 }
 
 /**

@@ -29,9 +29,13 @@ export const showInfo = (): Command => make('show info');
 /** `show cli level`: what this socket allows; answered at every level. */
 export const showLevel = (): Command => make('show cli level');
 
-/** One row of statistics. By number, since `show stat NAME` finds a frontend of the same name first (tried on 2.6.12). */
+/**
+ * One row of statistics. By number, since `show stat NAME` finds a frontend of the same name first (tried on 2.6.12); with
+ * `#`, since `show stat 443` finds a proxy that is named 443 first, and takes it for a number only then (tried on 2.2.9,
+ * 2.6.12, 3.0.11 and 3.2.26). Of a number that no proxy has HAProxy says `No such proxy`.
+ */
 export const showServer = (place: { readonly backendId: number; readonly serverId: number }): Command =>
-  make(`show stat ${whole(place.backendId)} 4 ${whole(place.serverId)}`);
+  make(`show stat #${whole(place.backendId)} 4 ${whole(place.serverId)}`);
 
 /**
  * The same row and the BACKEND row after it, with one header (2 + 4: the number of a server picks servers alone; tried
@@ -40,19 +44,19 @@ export const showServer = (place: { readonly backendId: number; readonly serverI
 export const showServerAndBackend = (place: {
   readonly backendId: number;
   readonly serverId: number;
-}): Command => make(`show stat ${whole(place.backendId)} 6 ${whole(place.serverId)}`);
+}): Command => make(`show stat #${whole(place.backendId)} 6 ${whole(place.serverId)}`);
 
 /** The rows of all servers of a backend, and the BACKEND row; grows with the backend. */
 export const showSiblings = (place: { readonly backendId: number }): Command =>
-  make(`show stat ${whole(place.backendId)} 6 -1`);
+  make(`show stat #${whole(place.backendId)} 6 -1`);
 
 /** The rows of all servers of a backend; grows with the backend. */
 export const showBackendServers = (place: { readonly backendId: number }): Command =>
-  make(`show stat ${whole(place.backendId)} 4 -1`);
+  make(`show stat #${whole(place.backendId)} 4 -1`);
 
 /** The BACKEND row of a proxy. */
 export const showBackend = (place: { readonly backendId: number }): Command =>
-  make(`show stat ${whole(place.backendId)} 2 -1`);
+  make(`show stat #${whole(place.backendId)} 2 -1`);
 
 /** The row of every server of every backend, and the BACKEND rows (2 + 4): once per operation, never in a poll. */
 export const showAllRows = (): Command => make('show stat -1 6 -1');

@@ -11,6 +11,11 @@ export interface Lineage {
   readonly self: ProcessId;
   readonly old: readonly ProcessId[];
   /**
+   * Older HAProxys of the very configuration that no reload names: one that was started twice takes users at the same
+   * ports (SO_REUSEPORT), with a state of its own, and one that was ended by hand (`kill -USR1`) serves those it has.
+   */
+  readonly twins: readonly ProcessId[];
+  /**
    * Older ones that no living process names, where one that the worker names has ended: that one may have named them
    * (`-sf` twice in a row), or they are another HAProxy. So may be one of the same configuration file, and one of any
    * file (a template may write a new one each time) unless it listens: one that is stopping does not.
@@ -61,7 +66,26 @@ export function lineageOf(
       !haproxies.some(({ pid, parent }) => parent === other.pid || pid === other.parent) &&
       (sharesFile(other, self) || table.listens(other.pid) !== true),
   );
-  return { self: idOf(self), old: old.map(idOf), unclear: unclear.map(idOf) };
+  const twins = haproxies.filter(
+    (other) =>
+      isOlder(other, self) &&
+      !old.includes(other) &&
+      !haproxies.some(({ parent }) => parent === other.pid) &&
+      isTwin(table, self, other),
+  );
+  return { self: idOf(self), old: old.map(idOf), twins: twins.map(idOf), unclear: unclear.map(idOf) };
+}
+
+/**
+ * Whether two processes run the same configuration: the same files, by paths that mean the same in each directory. Not
+ * where their sockets show that they serve other ports, as one file may by its environment.
+ */
+function isTwin(table: ProcessTable, self: ProcessEntry, other: ProcessEntry): boolean {
+  const files = filesOf(self.command);
+  const its = filesOf(other.command);
+  const isSame = files.length === its.length && files.every((file, index) => file === its[index]);
+  if (!isSame || !files.every((file) => file.startsWith('/'))) return false;
+  return table.listens(other.pid) === false || table.sharePort(self.pid, other.pid) !== false;
 }
 
 /** Is it still the same process, and alive? One that /proc has begun to hide is not known to have ended. */
@@ -77,9 +101,14 @@ function idOf({ pid, startTime }: ProcessEntry): ProcessId {
 /** The name of its program; HAProxy Enterprise's, too. */
 const HAPROXY = /haproxy|hapee/;
 
-/** Is it a HAProxy, by the name of its program? In another pid namespace its pid is another one. */
+/**
+ * Is it a HAProxy that serves, by the name of its program? Each has a configuration file on its
+ * command line, a haproxy_exporter (also one below the same master, as a `program`) has none, and `-c` only tries a file.
+ * In another pid namespace its pid is another one.
+ */
 function isHaproxy({ command, nested }: ProcessEntry): boolean {
-  return !nested && HAPROXY.test(programOf(command));
+  if (nested || !HAPROXY.test(programOf(command))) return false;
+  return filesOf(command).length > 0 && !command.includes('-c');
 }
 
 /** Began before `self`, and is not its master, which is older too and still lives. */

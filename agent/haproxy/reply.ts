@@ -26,7 +26,7 @@ interface Refusal {
  */
 const REFUSALS: readonly Refusal[] = [
   {
-    pattern: /^(No such (server|backend|proxy)|Can't find backend|Require 'backend\/server')/,
+    pattern: /^(No such (server|backend)|Can't find backend|Require 'backend\/server')/,
     code: 'no-such-server',
     next: 'compare the name with `show servers state` of this HAProxy',
   },

@@ -49,6 +49,8 @@ export interface OldProcesses {
    * predecessors never become more; after that those that lived are looked at.
    */
   of(worker: Worker): readonly number[] | null;
+  /** The pids of its living twins (`Lineage`), as far as they are seen. */
+  twinsOf(worker: Worker): readonly number[];
   /** Is this pid one of them, and alive? Null where that cannot be seen. */
   lives(pid: number): boolean | null;
 }
@@ -82,6 +84,13 @@ export function createOldProcesses(table: ProcessTable, clock: Clock): OldProces
       const old = lineage.old.filter((process) => mayLive(table, process));
       lineage = { ...lineage, old };
       return old.map(({ pid }) => pid);
+    },
+    twinsOf(worker) {
+      if (worker !== current) take(worker);
+      if (lineage === null) return [];
+      const twins = lineage.twins.filter((process) => mayLive(table, process));
+      lineage = { ...lineage, twins };
+      return twins.map(({ pid }) => pid);
     },
     lives(pid) {
       if (lineage === null) return null;

@@ -28,6 +28,8 @@ export interface ProcessTable {
   ageMs(startTime: string): number;
   /** Whether it waits for connections, TCP or unix; null where /proc does not show its sockets to this user. */
   listens(pid: number): boolean | null;
+  /** Whether two processes wait at one TCP port of one network namespace; null where /proc does not show it to this user. */
+  sharePort(one: number, other: number): boolean | null;
 }
 
 /** The real one. It is read anew with each call. */
@@ -44,11 +46,22 @@ export const processTable: ProcessTable = {
   },
   ageMs: runningFor,
   listens,
+  sharePort,
 };
 
 function listens(pid: number): boolean | null {
   try {
     return listeningPlaces(pid).length > 0;
+  } catch {
+    return null;
+  }
+}
+
+function sharePort(one: number, other: number): boolean | null {
+  try {
+    if (readlinkSync(`/proc/${one}/ns/net`) !== readlinkSync(`/proc/${other}/ns/net`)) return false;
+    const ports = new Set(listeningPlaces(one).map(({ port }) => port));
+    return listeningPlaces(other).some(({ port }) => port !== null && ports.has(port));
   } catch {
     return null;
   }

@@ -1,52 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { lineageOf } from '../../agent/haproxy/predecessors.ts';
 import { createOldProcesses, createWorkers } from '../../agent/haproxy/workers.ts';
-import type { ProcessEntry, ProcessTable } from '../../agent/system/process-table.ts';
+import type { ProcessTable } from '../../agent/system/process-table.ts';
+import { machine, process } from '../support/fake-processes.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-
-/** A machine's processes, by the command lines that HAProxy 2.6.12, 3.0.11 and 3.2.26 showed. */
-
-const NOW_TICKS = 100_000;
-
-interface FakeTable extends ProcessTable {
-  readonly processes: Map<number, ProcessEntry>;
-  restricted: boolean;
-  searches: number;
-  /** Those that wait for no connection, or whose sockets are not shown (null). */
-  readonly silent: Map<number, false | null>;
-}
-
-function machine(...processes: readonly ProcessEntry[]): FakeTable {
-  const table: FakeTable = {
-    processes: new Map(processes.map((one) => [one.pid, one])),
-    restricted: false,
-    searches: 0,
-    silent: new Map(),
-    listens(pid) {
-      const told = table.silent.get(pid);
-      return told === undefined ? true : told;
-    },
-    running(program) {
-      table.searches += 1;
-      const running = [...table.processes.values()].filter(({ command }) => program.test(command[0] ?? ''));
-      return table.restricted ? null : running;
-    },
-    at: (pid) => table.processes.get(pid) ?? 'gone',
-    ageMs: (startTime) => (NOW_TICKS - Number(startTime)) * 10,
-  };
-  return table;
-}
-
-/** @param seconds how long ago it was started */
-function process(
-  pid: number,
-  parent: number,
-  seconds: number,
-  command: string,
-  nested = false,
-): ProcessEntry {
-  return { pid, parent, startTime: String(NOW_TICKS - seconds * 100), command: command.split(' '), nested };
-}
 
 const oldOf = (table: ProcessTable, pid: number, uptimeSeconds: number): number[] | null =>
   lineageOf(table, { pid, uptimeMs: uptimeSeconds * 1_000 })?.old.map((old) => old.pid) ?? null;
@@ -69,9 +26,11 @@ describe('the workers of before a reload', () => {
     const current = process(103, 100, 3, 'haproxy -sf 102 101 -x sockpair@4 -Ws -f a.cfg');
     const younger = process(104, 100, 0, 'haproxy -sf 103 102 -x sockpair@5 -Ws -f a.cfg');
     const program = process(105, 100, 890, 'dataplaneapi -f x');
+    // `program` with `no option start-on-reload` (tried on 2.6.12 and 3.0.11).
+    const exporter = process(106, 100, 890, 'haproxy_exporter --haproxy.scrape-uri=http://127.0.0.1:8404/');
     const neighbour = process(200, 1, 900, 'haproxy -Ws -f b.cfg');
     const its = process(201, 200, 890, 'haproxy -Ws -f b.cfg');
-    const all = machine(master, oldest, old, current, younger, program, neighbour, its);
+    const all = machine(master, oldest, old, current, younger, program, exporter, neighbour, its);
     expect(oldOf(all, 103, 3)).toEqual([101, 102]);
     expect(oldOf(all, 101, 890)).toEqual([]);
     // After a failed reload the master alone names the worker that serves (3.1 and later).

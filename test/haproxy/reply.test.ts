@@ -24,7 +24,6 @@ describe('an answer of HAProxy', () => {
   test.each([
     ['No such server.\n\n', 'no-such-server'],
     ['No such backend.\n\n', 'no-such-server'],
-    ['No such proxy.\n\n', 'no-such-server'],
     ["Can't find backend.\n\n", 'no-such-server'],
     ["Require 'backend/server'.\n\n", 'no-such-server'],
     ['Permission denied\n\n', 'not-permitted'],

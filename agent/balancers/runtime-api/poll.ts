@@ -145,7 +145,7 @@ export async function readFullIfPresent(
 }
 
 /** What is known of the workers of before a reload. */
-export interface OldWorkerCounts extends Pick<Look, 'workers' | 'unseen' | 'uncounted'> {
+export interface OldWorkerCounts extends Pick<Look, 'workers' | 'unseen' | 'uncounted' | 'twins'> {
   /** A server of the current worker, with what the others hold of it. */
   readonly add: (view: ServerView) => ServerView;
 }
@@ -179,8 +179,11 @@ export async function countOldWorkersOrThrow(
 ): Promise<OldWorkerCounts> {
   const here = worker === null ? null : (context.here?.of(worker) ?? null);
   const alone = here?.length === 0;
+  const twins = worker === null ? [] : (context.here?.twinsOf(worker) ?? []);
+  const found = twins.length === 0 ? {} : { twins };
   if (worker === null || context.old === null || master === null || oldWorkers === 'leave' || alone) {
-    return { workers: here && 1 + here.length, unseen: null, uncounted: here, add: (view) => view };
+    const workers = here && 1 + here.length;
+    return { workers, unseen: null, uncounted: here, ...found, add: (view) => view };
   }
   const pids = await context.old.pids(master.ask, worker);
   const held = await context.old.count(master, context.names);
@@ -188,6 +191,7 @@ export async function countOldWorkersOrThrow(
     workers: 1 + pids.length,
     unseen: null,
     uncounted: [],
+    ...found,
     add: (view) => addCounts(view, held.get(view.name) ?? NO_CONNECTIONS),
   };
 }

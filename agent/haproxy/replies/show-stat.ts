@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import { columnsOf, parseCount, type Columns } from './columns.ts';
-import { unexpected, type Reply } from '../reply.ts';
+import { unexpected, withoutSeverity, type Reply } from '../reply.ts';
 
 /** One row of `show stat`, by the names of its columns: their places move between versions (BEHAVIOUR.md#show-stat). */
 export interface StatRow {
@@ -10,15 +10,19 @@ export interface StatRow {
   count(column: string): number | null;
 }
 
+/** HAProxy's answer where no proxy has the number that was asked for: a reload has moved it, as it may move a server's. */
+const NO_PROXY = /^No such proxy\.\s*$/;
+
 /** How a header begins. */
 const HEADER = '# pxname,svname,';
 
 /**
  * Reads the CSV of `show stat`. Fields may be quoted: agent-check texts carry commas (BEHAVIOUR.md#show-stat).
- * @returns its rows, each with as many fields as the header has; none for a header alone
+ * @returns its rows, each with as many fields as the header has; none for a header alone, and where there is no such proxy
  * @throws LastcallError `balancer-unreachable` when it is no such CSV
  */
 export function parseStats(answer: string, reply: Reply): readonly StatRow[] {
+  if (NO_PROXY.test(withoutSeverity(answer))) return [];
   const [header = [], ...rows] = fieldsOf(answer, reply);
   const columns = statColumns(header, reply);
   return rows.map((row) => statRow(columns, row, reply));

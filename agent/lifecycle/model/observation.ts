@@ -137,6 +137,8 @@ export interface Look {
    * counted. Null = they can neither be seen nor be counted: only time shows whether there is one.
    */
   readonly uncounted: readonly number[] | null;
+  /** Pids of other HAProxys of the same configuration that live: they may lead users here, and are not asked. */
+  readonly twins?: readonly number[];
   readonly servers: readonly ServerView[];
   /** Of a balancer that only polls: the pollers that have not acknowledged our state. */
   readonly waitsFor?: readonly AwaitedPoller[];

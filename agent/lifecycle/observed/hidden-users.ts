@@ -12,13 +12,16 @@ import type { Worker } from '../model/observation.ts';
 export type Doubt =
   /** Old workers that live, by pid: until they have ended. */
   | { readonly kind: 'alive'; readonly pids: readonly number[] }
+  /** Other HAProxys of the same configuration that live, by pid: until they have ended. */
+  | { readonly kind: 'twins'; readonly pids: readonly number[] }
   /** Whether there are any cannot be seen: until the worker is as old as `reloadGrace`, in monotonic milliseconds. */
   | { readonly kind: 'young'; readonly worker: Worker; readonly until: number };
 
 /** Why more users may be there than the last look counted; null = it counted all. */
 export function doubtOf(policy: Policy, { look, worker }: BalancerState, now: number): Doubt | null {
   if (look === null || worker === null) return null;
-  const { uncounted } = look;
+  const { uncounted, twins = [] } = look;
+  if (twins.length > 0) return { kind: 'twins', pids: twins };
   if (uncounted !== null) return uncounted.length > 0 ? { kind: 'alive', pids: uncounted } : null;
   const until = (worker.bornAt ?? now) + policy.reloadGraceMs;
   return now < until ? { kind: 'young', worker, until } : null;
@@ -33,6 +36,10 @@ export function doubtText(doubt: Doubt, until: (at: number) => string): string {
     const [worker, lives, its] =
       doubt.pids.length === 1 ? ['worker', 'lives', 'its'] : ['workers', 'live', 'their'];
     return `old ${worker} ${doubt.pids.join(', ')} of before a reload still ${lives}, and ${its} connections are not counted`;
+  }
+  if (doubt.kind === 'twins') {
+    const pids = doubt.pids.join(', ');
+    return `another HAProxy with the same configuration file runs (${pids}), which may lead users here and is not asked: end it (\`kill -USR1 ${doubt.pids.join(' ')}\`)`;
   }
   return `workers of before worker ${doubt.worker.pid} cannot be seen and may serve users ${until(doubt.until)}`;
 }

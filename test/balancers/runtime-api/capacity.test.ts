@@ -122,8 +122,8 @@ describe('on the wire', () => {
     await capacityOf(balancer);
     await balancer.look(never);
     expect(fake.received.slice(before)).toEqual([
-      expect.stringMatching(/^show info;show stat \d+ 6 1\n$/),
-      expect.stringMatching(/^show info;show stat \d+ 4 1\n$/),
+      expect.stringMatching(/^show info;show stat #\d+ 6 1\n$/),
+      expect.stringMatching(/^show info;show stat #\d+ 4 1\n$/),
     ]);
     const [asked = '', own = ''] = answers.slice(-2);
     expect(asked.split('\n')).toHaveLength(own.split('\n').length + 1);

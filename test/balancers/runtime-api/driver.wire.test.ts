@@ -7,7 +7,7 @@ import { never, refusalOf } from '../../support/outcome.ts';
 import { APP1, between, driver, haproxy, withCell, keepFake } from '../../support/runtime-wire.ts';
 
 /** Every line that may ever be sent, and nothing else. */
-const ROW = 'show info;show stat \\d+ 4 \\d+';
+const ROW = 'show info;show stat #\\d+ 4 \\d+';
 
 const TEMPLATES = new RegExp(
   `^(${[
@@ -15,14 +15,14 @@ const TEMPLATES = new RegExp(
     'show info',
     ROW,
     // The same with the BACKEND row: how many others are usable.
-    'show info;show stat \\d+ 6 \\d+',
+    'show info;show stat #\\d+ 6 \\d+',
     // The servers, only where they are too few.
-    'show info;show stat \\d+ 6 -1;show servers state NAME',
+    'show info;show stat #\\d+ 6 -1;show servers state NAME',
     // Of a server that the worker did not have at the poll before.
     'show info;get weight NAME/NAME',
     // On a connection that a write follows on, one command a line.
-    'show stat \\d+ [24] (\\d+|-1)',
-    `${ROW};show stat \\d+ 2 -1;show servers state NAME`,
+    'show stat #\\d+ [24] (\\d+|-1)',
+    `${ROW};show stat #\\d+ 2 -1;show servers state NAME`,
     'show servers state NAME',
     // The same of one that the configuration lost: HAProxy may not have it either.
     'get weight NAME/NAME',
@@ -46,7 +46,7 @@ describe('on the wire', () => {
     const fake = keepFake(await between());
     const balancer = driver(fake.path);
     await balancer.look(never);
-    const poll = expect.stringMatching(/^show info;show stat \d+ 4 1\n$/) as unknown as string;
+    const poll = expect.stringMatching(/^show info;show stat #\d+ 4 1\n$/) as unknown as string;
     expect(fake.received).toEqual(['show servers state app\n', poll]);
     for (let count = 3; count < 6; count += 1) {
       await balancer.look(never);

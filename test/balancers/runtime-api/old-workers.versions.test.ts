@@ -226,7 +226,7 @@ test('each line to an old worker carries its prefix on each command, and ends th
   expect(await balancer.closeSessions('app/app1', 1, never)).toEqual({ tunnels: 0, requests: 0, left: 0 });
   for (const line of master.received)
     expect(line).toMatch(
-      /^(show proc|@!100 (show servers state app|show stat 3 4 1|show sess server app\/app1));quit\n$/,
+      /^(show proc|@!100 (show servers state app|show stat #3 4 1|show sess server app\/app1));quit\n$/,
     );
 });
 

@@ -1,7 +1,7 @@
 import type { Request } from '../model/api.ts';
 import type { Claim } from '../model/pool.ts';
 import type { PoolPolicy } from '../model/policy.ts';
-import { NEW_SLOT } from '../model/slot.ts';
+import { NEW_SLOT, type Slot } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
 import { type Draft, patch, save } from '../step-draft.ts';
 
@@ -10,11 +10,10 @@ import { type Draft, patch, save } from '../step-draft.ts';
 const UNASKED = { kind: 'drain', by: 'lastcall', reason: 'it is out already' } as const;
 
 /** Makes the claim; it goes to disk before it is asked for. */
-export function makeClaim(draft: Draft): void {
+export function makeClaim(draft: Draft, pool: PoolPolicy): void {
   const { policy, state } = draft;
   const { candidate, waiting, op } = state;
-  if (policy.pool === null) return;
-  const { name, lock, slots, brake, seed } = policy.pool;
+  const { name, lock, slots, brake, seed } = pool;
   const asker: Pick<Request, 'kind' | 'by' | 'reason'> =
     candidate?.request ?? waiting[0]?.request ?? op ?? UNASKED;
   save(draft);
@@ -27,7 +26,7 @@ export function makeClaim(draft: Draft): void {
     reason: asker.reason,
     slots,
     brake,
-    servers: claimedServers(policy.pool, state, {}),
+    servers: claimedServers(pool, state, {}),
   };
   patch(draft, { slot: { ...NEW_SLOT, claim, lock, save: draft.state.save } });
 }
@@ -36,17 +35,16 @@ export function makeClaim(draft: Draft): void {
  * Names in the claim what it is to be judged by now, a level: after a start the names and the balancers may be others than
  * those of the life before, and what the configuration has lost is named only until it was put back. The lock gets it with
  * the next question that writes: `take` after a start, before anything is fenced, and the mark of a soak after a return.
+ * @returns the slot with that claim
  */
-export function nameServers(draft: Draft): void {
-  const { slot } = draft.state;
-  const { pool } = draft.policy;
-  if (slot === null || pool === null) return;
+export function nameServers(draft: Draft, pool: PoolPolicy, slot: Slot): Slot {
   const { claim } = slot;
   const servers = claimedServers(pool, draft.state, claim.servers);
-  if (servers === claim.servers) return;
-  const isSame = JSON.stringify(servers) === JSON.stringify(claim.servers);
-  patch(draft, { slot: { ...slot, claim: { ...claim, servers } } });
-  if (!isSame) save(draft);
+  if (servers === claim.servers) return slot;
+  const named = { ...slot, claim: { ...claim, servers } };
+  patch(draft, { slot: named });
+  if (JSON.stringify(servers) !== JSON.stringify(claim.servers)) save(draft);
+  return named;
 }
 
 /** What the configuration lists, and what it lost while it was lastcall's, whose MAINT may be there still. */

@@ -31,9 +31,9 @@ export function advanceSlot(draft: Draft): void {
   advanceSoak(draft);
   tellUnkept(draft);
   const { policy, state } = draft;
-  if (state.slot === null) return policy.pool !== null && needsClaim(state) ? makeClaim(draft) : undefined;
-  nameServers(draft);
-  const slot = draft.state.slot ?? state.slot;
+  if (policy.pool === null) return;
+  if (state.slot === null) return needsClaim(state) ? makeClaim(draft, policy.pool) : undefined;
+  const slot = nameServers(draft, policy.pool, state.slot);
   const ask = nextAsk(draft, slot);
   if (ask === null) return;
   patch(draft, { slot: { ...slot, asked: ask.does } });

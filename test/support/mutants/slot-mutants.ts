@@ -48,8 +48,8 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     name: 'a slot names the servers that its node had when it was taken',
     breaks: 'I5',
     file: 'phases/claim.ts',
-    find: '  if (slot === null || pool === null) return;',
-    replace: '  if (slot === null || pool !== null) return;',
+    find: '  if (servers === claim.servers) return slot;',
+    replace: '  if (servers !== null) return slot;',
   },
   {
     name: 'a slot that was freed while no sidecar was there is waited for in DRAIN',

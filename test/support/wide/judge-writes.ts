@@ -92,9 +92,8 @@ export function createWriteJudge(world: World, requests: Requests): WriteJudge {
     });
     if (lost) verdicts.broken('fenced while unknown', [lost.name, 'cannot be asked']);
     const { lastAt } = server;
-    // What came a moment before, or since a balancer fell silent, is in no look yet; the second look finds it.
-    const isSeen =
-      raisedAt - lastAt > LOOKED_MS && (known.looks.get(lb.name)?.startedAt ?? -Infinity) > lastAt;
+    // What came a moment before is in no look yet; the second look finds it.
+    const isSeen = raisedAt - lastAt > LOOKED_MS;
     if (policy.sources.length === 0 && isSeen && raisedAt - lastAt < policy.quietMs - QUIET_SLACK_MS)
       verdicts.broken('fenced without quiet', `${Math.round(raisedAt - lastAt)} ms after somebody came`);
   }

@@ -1,3 +1,4 @@
+import { howMany } from './objection.ts';
 import { countsUsers, type Policy } from './policy.ts';
 
 /**
@@ -53,8 +54,8 @@ export function costOf(
 ): string[] {
   if (hashed === null) return [];
   const known = countsUsers(policy) && sessionsStart !== null;
-  const users = known ? `${sessionsStart}` : 'an unknown number of';
+  const users = howMany(known ? sessionsStart : null, 'user');
   return [
-    `${hashed}: the DRAIN made the hash anew: ${users} users of this node were at risk of losing their session`,
+    `${hashed}: the DRAIN made the hash anew: ${users} of this node were at risk of losing their session`,
   ];
 }

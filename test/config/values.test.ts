@@ -47,10 +47,7 @@ describe('a number has a bound, and the message its reason', () => {
       'drain: { pace: 2001 }',
       '4:16: drain.pace: must be 2000 or less: HAProxy is asked to close no more in a second',
     ],
-    [
-      'pool: { name: app, slots: 1001 }',
-      '4:27: pool.slots: must be 1000 or less: no pool has so many nodes',
-    ],
+    ['pool: { name: app, slots: 1001 }', '4:27: pool.slots: must be 1000 or less: no pool has so many nodes'],
     ['drain: { keep: 1e300 }', '4:16: drain.keep: must be 10000 or less: no backend has so many servers'],
   ]);
 });

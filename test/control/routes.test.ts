@@ -200,7 +200,11 @@ describe('The control API', () => {
   });
 
   test.each([
-    ['two operations', '{"operation":"drain","operation":"stop"}', /the body: the JSON has the key "operation" twice/],
+    [
+      'two operations',
+      '{"operation":"drain","operation":"stop"}',
+      /the body: the JSON has the key "operation" twice/,
+    ],
     [
       'two terms, one of them escaped',
       '{"operation":"drain","force":false,"reason":"x","f\\u006frce":true}',
@@ -224,7 +228,9 @@ describe('The control API', () => {
     expect([twice.status, twice.text]).toEqual([400, expect.stringContaining('\\"node\\" twice')]);
     const body = Buffer.from('{"operation":"drain","reason":"gel\u00f6scht"}', 'latin1');
     const head = `POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`;
-    expect(await raw(Buffer.concat([Buffer.from(head), body]))).toMatch(/^HTTP\/1\.1 400 [^]*the body is not UTF-8/);
+    expect(await raw(Buffer.concat([Buffer.from(head), body]))).toMatch(
+      /^HTTP\/1\.1 400 [^]*the body is not UTF-8/,
+    );
     expect(service.requests).toEqual([]);
   });
 
@@ -235,7 +241,11 @@ describe('The control API', () => {
       ['GET', '/v1/status?'],
       ['DELETE', '/v1/operations/x?force=1'],
     ] as const) {
-      const { status, text } = await ask(method, target, method === 'POST' ? '{"operation":"drain"}' : undefined);
+      const { status, text } = await ask(
+        method,
+        target,
+        method === 'POST' ? '{"operation":"drain"}' : undefined,
+      );
       expect([status, JSON.parse(text)]).toEqual([
         400,
         { code: 'usage', message: 'no query is read here: the body has what is asked for' },

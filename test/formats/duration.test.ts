@@ -1,6 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { MAX_DURATION_MS, durationAdvice, formatDuration, parseDuration } from '../../agent/formats/duration.ts';
+import {
+  MAX_DURATION_MS,
+  durationAdvice,
+  formatDuration,
+  parseDuration,
+} from '../../agent/formats/duration.ts';
 
 describe('a duration is read', () => {
   test.each([

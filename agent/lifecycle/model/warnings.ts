@@ -55,7 +55,5 @@ export function costOf(
   if (hashed === null) return [];
   const known = countsUsers(policy) && sessionsStart !== null;
   const users = howMany(known ? sessionsStart : null, 'user');
-  return [
-    `${hashed}: the DRAIN made the hash anew: ${users} of this node were at risk of losing their session`,
-  ];
+  return [`${hashed}: the DRAIN made the hash anew: the sessions of ${users} of this node were at risk`];
 }

@@ -11,8 +11,14 @@ const BREAKS: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['a word stands twice', /\b([A-Za-z]+) \1\b/],
   ['an end stands twice', /[.;]\.(?!\.)|(?<!\.)\.\.(?!\.)|\.;/],
   ['no time', /(?<![\d.])0 ?(?:ms|s|seconds)\b(?! ago)/],
-  ['one of many', /\b1 (?:other |usable )*(?:users|sessions|connections|servers|nodes|workers|seconds|sources|balancers|times|entries)\b/],
-  ['a sentence in the place of a thing', /\b(?:waits?|waiting|because of|despite|without) (?:for )?(?:the )?[\w/.-]+ (?:is|are|was|were|has|have|holds|did)\b/],
+  [
+    'one of many',
+    /\b1 (?:other |usable )*(?:users|sessions|connections|servers|nodes|workers|seconds|sources|balancers|times|entries)\b/,
+  ],
+  [
+    'a sentence in the place of a thing',
+    /\b(?:waits?|waiting|because of|despite|without) (?:for )?(?:the )?[\w/.-]+ (?:is|are|was|were|has|have|holds|did)\b/,
+  ],
 ];
 
 /** @returns what is wrong with the composition of a text; null = nothing that is known here */

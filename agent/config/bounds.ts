@@ -2,7 +2,7 @@
  * How large the whole numbers of the configuration may be, and why no larger. The schema, the descriptions for editors and the
  * command line take them from here. Light: the command line reads it without the parser.
  */
-export interface Bound {
+export interface NumberBound {
   readonly least: number;
   readonly most: number;
   /** Why a larger number is of no use, as the end of a sentence. */
@@ -24,4 +24,4 @@ export const BOUNDS = {
   // The guards of other nodes refuse a larger number (fleet/entry-guards.ts).
   'pool.slots': { least: 1, most: 1_000, why: 'no pool has so many nodes' },
   'pool.brake': { least: 1, most: 1_000, why: 'no pool has so many nodes' },
-} as const satisfies Readonly<Record<string, Bound>>;
+} as const satisfies Readonly<Record<string, NumberBound>>;

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { durationAdvice, parseDuration } from '../formats/duration.ts';
-import type { Bound } from './bounds.ts';
+import type { NumberBound } from './bounds.ts';
 import { PROBE_TCP_HOST } from './defaults.ts';
 import { findingsOf, listed, messageFor } from './messages.ts';
 import {
@@ -137,7 +137,7 @@ export const anyText = text(() => undefined);
 export const line = text(lineProblem);
 export const nonEmpty = text((written) => (written === '' ? 'must not be empty' : undefined));
 /** A whole number within its bound; the message of a larger one has the reason. */
-export function whole({ least, most, why }: Bound) {
+export function whole({ least, most, why }: NumberBound) {
   return z
     .int()
     .min(least)

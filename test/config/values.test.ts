@@ -64,7 +64,7 @@ describe('a text has a limit', () => {
     ['schedule: [{ do: drain, cron: ', 'cron'],
     ['schedule: [{ do: drain, cron: "0 4 * * 0", timezone: ', 'timezone'],
   ])('%s...', async (begin, key) => {
-    const open = [...begin].filter((char) => '[{'.includes(char)).toReversed();
+    const open = (begin.match(/[[{]/g) ?? []).toReversed();
     const end = open.map((char) => (char === '[' ? ']' : '}')).join('');
     const [problem = ''] = await problemsOf(`${MINIMAL}${begin}${long}${end}\n`);
     expect(problem).toContain(`${key}: `);

@@ -64,11 +64,6 @@ export function listed(names: readonly string[], most = 10): string {
   return more > 0 ? `${names.slice(0, most).join(', ')} and ${more} more` : names.join(', ');
 }
 
-/** A count with its thing, as `1 session`, `2 sessions`; null = an unknown number of them. */
-export function howMany(count: number | null, what: string): string {
-  return count === 1 ? `1 ${what}` : `${count ?? 'an unknown number of'} ${what}s`;
-}
-
 /** Of each objection to a source that cannot be read. */
 export const UNKNOWN_USERS = 'the number of users is unknown';
 

@@ -1,4 +1,4 @@
-import { howMany } from './objection.ts';
+import { howMany } from './how-many.ts';
 import { countsUsers, type Policy } from './policy.ts';
 
 /**

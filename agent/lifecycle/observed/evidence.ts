@@ -1,4 +1,4 @@
-import { howMany } from '../model/objection.ts';
+import { howMany } from '../model/how-many.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Health } from '../model/state.ts';
 import type { LifeSigns } from '../model/observation.ts';

@@ -1,5 +1,6 @@
 import { isIgnored, isFresh, viewOf } from './counts.ts';
-import { howMany, listed } from '../model/objection.ts';
+import { howMany } from '../model/how-many.ts';
+import { listed } from '../model/objection.ts';
 import { NEW_CAPACITY, type CapacityLevel } from '../model/outing.ts';
 import { stopsApp } from '../model/operation.ts';
 import type { Policy } from '../model/policy.ts';

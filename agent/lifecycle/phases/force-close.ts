@@ -10,7 +10,8 @@ import {
 } from '../observed/counts.ts';
 import { doubtLine, doubtsOf } from '../observed/hidden-users.ts';
 import { followed, raiseFence } from './fence.ts';
-import { howMany, listed } from '../model/objection.ts';
+import { howMany } from '../model/how-many.ts';
+import { listed } from '../model/objection.ts';
 import {
   FORCE_CLOSE_EVERY_MS,
   FORCE_CLOSE_PATIENCE_MS,

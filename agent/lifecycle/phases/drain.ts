@@ -54,6 +54,7 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
   // Quiet counts only once every source and balancer has answered a question that was asked after it began.
   if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
   if (capacity === 'wait' || isReloadOpen(state) || askSlot(draft, quiet.since) !== 'go') return;
+  if (!isRechecked(draft, quiet.since)) return;
   if (!fenced) return finishDrain(draft);
   const open = openForeignDrain(policy, state);
   if (open !== null) {
@@ -61,7 +62,7 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
       warn(draft, `open ${open}`, `${open} ${OPEN}: the node is not drained before its owner ends it`);
     return;
   }
-  if (isRechecked(draft, quiet.since)) raiseFence(draft);
+  raiseFence(draft);
 }
 
 const OPEN = 'is held in DRAIN and not by lastcall';

@@ -227,8 +227,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
         sticky: self.hashed === null ? self.sticky : null,
         hashed: self.hashed,
       })),
-      relatives:
-        scope === 'stickiness' || scope === 'capacity' ? null : self.relatives.filter(isSeen(before)),
+      relatives: scope === 'capacity' ? null : self.relatives.filter(isSeen(before)),
       foreignTables: [],
       blind: null,
       uncompared: [],

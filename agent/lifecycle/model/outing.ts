@@ -79,7 +79,7 @@ export interface Quiet {
 
 /** Who else is this application, and what binds users, is asked once more before the fence, and before the stop. */
 export interface Recheck {
-  /** Which silence it belongs to (`Quiet.since`), or which intent to stop. */
+  /** To which silence (`Quiet.since`) or which fence (`Fence.confirmedAt`) it belongs. */
   readonly since: number;
   /** Balancers that have not answered. */
   readonly left: readonly string[];

@@ -16,7 +16,7 @@ import type { Relative } from '../model/survey.ts';
 
 /**
  * Asks every balancer again, once.
- * @param since when this silence, or the intent to stop, began
+ * @param since when this silence began, or the fence was seen
  * @returns true once that is answered, or where it need not be asked
  */
 export function isRechecked(draft: Draft, since: number): boolean {

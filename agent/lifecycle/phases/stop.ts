@@ -11,7 +11,6 @@ import { comesBack } from '../model/operation.ts';
 import type { Outing } from '../model/outing.ts';
 import { intendReboot } from './reboot.ts';
 import { UNPROVEN_END } from '../observed/unproven-end.ts';
-import { isRechecked } from './repeat-survey.ts';
 import { endOperation, finish } from '../report/result.ts';
 import { type App, isSeenGone, NOT_YET_CHECKED_END } from '../model/state.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
@@ -61,7 +60,6 @@ function finalCheck(draft: Draft, forcedOut: boolean): void {
       return backToDraining(draft, `${open} was found outside the fence before the stop; draining goes on`);
     // A reload that came while a stop of a node that is out was checked: who else is this application is asked first.
     if (isOverdue(draft) || isReloadOpen(draft.state)) return;
-    if (!isRechecked(draft, draft.state.epochStartedAt)) return;
     const capacity = askBehindFence(draft);
     if (capacity === 'moved') return;
     const clear = recheckFence(draft);

@@ -20,6 +20,8 @@ export interface SimServer {
   over: { readonly admin: Admin; readonly by: Over['by'] } | null;
   /** This worker does not have it. */
   absent: boolean;
+  /** Where a controller has made it lead. */
+  movedTo?: string;
   /** What its agent-check shows, where it has one. */
   agent: string | null;
   by: 'us' | 'operator' | 'nobody';
@@ -132,7 +134,8 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     (before: Addresses) =>
     ({ of, by }: Relative): boolean => {
       const home = servers.find(({ name: server }) => server === of);
-      return by === 'track' || home?.absent !== true || before[of] === addressOf(of);
+      const leadsHere = home?.absent !== true && home?.movedTo === undefined;
+      return by === 'track' || leadsHere || before[of] === addressOf(of);
     };
 
   const self: SimHaproxy = {
@@ -210,7 +213,9 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       uncounted: self.uncounted,
       servers: servers.map(viewOf),
       addresses: Object.fromEntries(
-        servers.flatMap(({ name: server, absent }) => (absent ? [] : [[server, addressOf(server)]])),
+        servers.flatMap(({ name: server, absent, movedTo }) =>
+          absent ? [] : [[server, movedTo ?? addressOf(server)]],
+        ),
       ),
       ...(scope === 'capacity' && { capacity: servers.filter(({ absent }) => !absent).map(capacityOf) }),
     }),

@@ -133,8 +133,8 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
   const isSeen =
     (before: Addresses) =>
     ({ of, by }: Relative): boolean => {
-      const home = servers.find(({ name: server }) => server === of);
-      const leadsHere = home?.absent !== true && home?.movedTo === undefined;
+      const { absent = false, movedTo } = servers.find(({ name: server }) => server === of) ?? {};
+      const leadsHere = !absent && movedTo === undefined;
       return by === 'track' || leadsHere || before[of] === addressOf(of);
     };
 
@@ -213,9 +213,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       uncounted: self.uncounted,
       servers: servers.map(viewOf),
       addresses: Object.fromEntries(
-        servers.flatMap(({ name: server, absent, movedTo }) =>
-          absent ? [] : [[server, movedTo ?? addressOf(server)]],
-        ),
+        servers.filter((one) => !one.absent).map((one) => [one.name, one.movedTo ?? addressOf(one.name)]),
       ),
       ...(scope === 'capacity' && { capacity: servers.filter(({ absent }) => !absent).map(capacityOf) }),
     }),

@@ -23,11 +23,15 @@ export interface BalancerState {
   /** The surroundings in the last survey of an operation; null = no survey yet. */
   readonly around: Surroundings | null;
   /**
-   * A reload may have brought servers of this application that are not listed: `asked` is the operation for which that
-   * is asked, null = it has not been yet. null altogether = no reload, or it is answered.
+   * A reload, or a command that gave a server of ours another address, may have brought servers of this application that
+   * are not listed: `asked` is the operation for which that is asked, null = it has not been yet. null altogether =
+   * neither, or it is answered.
    */
   readonly reloaded: { readonly asked: string | null } | null;
-  /** Where each server was seen last, also one that a reload has taken away since. */
+  /**
+   * Where each server was seen last, also one that a reload has taken away since. While the node is out with an
+   * application that may live: where it led when the node began to go out.
+   */
   readonly addresses: Addresses;
   readonly servers: Readonly<Record<string, ServerState>>;
 }

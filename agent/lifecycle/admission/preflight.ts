@@ -22,7 +22,6 @@ import { type Candidate, comesBack, type Need, stopsApp } from '../model/operati
 import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import { askSurvey, remember } from '../observed/surroundings.ts';
-import { isShutTwin } from '../observed/unlisted-servers.ts';
 import { emit, type EventOf, isDurable, patch, save, type Draft } from '../step-draft.ts';
 
 /**
@@ -71,15 +70,9 @@ export function beginChecks(draft: Draft, request: Request): void {
   }
 }
 
-/**
- * A node that is out was surveyed when it went; a stop asks again where a reload may have changed that, or where one of its
- * application's servers was shut then.
- */
+/** A node that is out was surveyed when it went; a stop asks again: no poll shows who else leads to this node since. */
 function asks({ phase, balancers }: State, name: string, stops: boolean): boolean {
-  if (isInRotation(phase)) return true;
-  const { reloaded = null, error = null, around = null } = balancers[name] ?? {};
-  const mayDiffer = reloaded !== null || around?.relatives.some(isShutTwin) === true;
-  return stops && isOutward(phase) && mayDiffer && error === null;
+  return isInRotation(phase) || (stops && isOutward(phase) && (balancers[name]?.error ?? null) === null);
 }
 
 function lookForLife({ policy }: Draft, { id }: Request): Effect {

@@ -18,9 +18,9 @@ if ('missing' in found) test('etcd is here', () => skipped(found.missing));
 
 let fleet: Fleet | undefined;
 let etcd: Etcd | undefined;
-const watchers: Running[] = [];
+const watches: Running[] = [];
 afterEach(async () => {
-  for (const { child } of watchers.splice(0)) child.kill('SIGKILL');
+  for (const { child } of watches.splice(0)) child.kill('SIGKILL');
   await fleet?.close();
   await etcd?.close();
   fleet = etcd = undefined;
@@ -36,14 +36,14 @@ async function lockOf(kind: (typeof KINDS)[number]): Promise<(dir: string) => ob
 }
 
 /** A `status --pool --watch` at a node, and what it has printed. */
-interface Watcher extends Running {
+interface PoolWatch extends Running {
   /** Resolves with the time, in milliseconds, at which it is seen that the last report that was printed is so. */
   shows(what: string, is: (report: PoolReport) => boolean | undefined): Promise<number>;
 }
 
-function watchAt(node: string): Watcher {
+function watchAt(node: string): PoolWatch {
   const running = (fleet as Fleet).agent(node).cli('status', '--pool', '--watch');
-  watchers.push(running);
+  watches.push(running);
   let heard = '';
   running.child.stdout.on('data', (chunk: string) => (heard += chunk));
   return {
@@ -69,8 +69,8 @@ test.each(KINDS)(
     });
     fleet = all;
     const at = [watchAt('app3'), watchAt('app4')];
-    const both = async (what: string, is: Parameters<Watcher['shows']>[1]): Promise<void> => {
-      const times = await Promise.all(at.map((watcher) => watcher.shows(what, is)));
+    const both = async (what: string, is: Parameters<PoolWatch['shows']>[1]): Promise<void> => {
+      const times = await Promise.all(at.map((one) => one.shows(what, is)));
       expect(Math.max(...times) - Math.min(...times)).toBeLessThan(2_500);
     };
     expect((await all.agent('app1').cli('drain', '--reason', 'disk').outcome).code).toBe(0);
@@ -99,7 +99,7 @@ test.each(KINDS)(
     await all.haproxies[0]?.kill('SIGKILL');
     await both('HAProxy is gone', ({ balancers }) => (balancers[0]?.error ?? null) !== null);
     expect((await all.agent('app4').client.pool(patience())).lock?.holders).toMatchObject([{ node: 'app1' }]);
-    const [first, last] = at as [Watcher, Watcher];
+    const [first, last] = at as [PoolWatch, PoolWatch];
     first.child.kill('SIGINT');
     expect((await first.outcome).code).toBe(130);
     // The sidecar that it asks: there is nothing to show any more.

@@ -12,8 +12,8 @@ import { fullRate } from './rolling/full-rate.ts';
 import { rolling } from './rolling/rolling.ts';
 import { scale } from './scale/scale.ts';
 import { startTime, timeToDrain } from './start-time.ts';
-import { stickTable } from './stick-table.ts';
-import { tableDrain } from './table-drain.ts';
+import { stickTable } from './table/stick-table.ts';
+import { tableDrain } from './table/table-drain.ts';
 import { warmUp } from './warm-up.ts';
 
 /** What a part of the benchmark works with. */

@@ -4,11 +4,11 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
-import { packageRoot } from '../support/sample.ts';
-import { teach, type PeerEntry } from '../support/peer.ts';
-import { freePort } from '../support/ports.ts';
-import { median, percentile, round, type Figure } from './figures.ts';
+import { startHaproxy, type Haproxy } from '../../support/haproxy.ts';
+import { packageRoot } from '../../support/sample.ts';
+import { teach, type PeerEntry } from '../../support/peer.ts';
+import { freePort } from '../../support/ports.ts';
+import { median, percentile, round, type Figure } from '../figures.ts';
 
 const execute = promisify(execFile);
 

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,9 +10,10 @@ import { packageRoot } from '../support/sample.ts';
 import { until } from '../support/until.ts';
 import type { Row } from './figures.ts';
 import { describeMachine } from './machine.ts';
+import { endProcessesWith } from './end-processes.ts';
 import { renderPage, type BenchReport } from './page/page.ts';
 import { PARTS } from './parts.ts';
-import { playParts } from './run.ts';
+import { playParts, type PlayOptions } from './run.ts';
 import { renderTable } from './table.ts';
 import { exitCodeOf, type PlayedPart } from './verdict.ts';
 import { faultOfXml } from './well-formed.ts';
@@ -33,6 +36,15 @@ const SLOWER: Row = {
 const BROKEN: Row = { name: 'much too slow', value: 300, unit: 'ms', limit: 100, how: 'once' };
 const LOST: Row = { name: 'lost sessions', value: 1, unit: '', limit: 0, exact: true, how: 'ten runs' };
 const MISSING: Row = { name: 'rolled by ansible', missing: 'no ansible on PATH: apt-get install ansible' };
+
+const OPTIONS: PlayOptions = {
+  parts: {},
+  runs: 1,
+  signal: new AbortController().signal,
+  print: () => undefined,
+  steadiness: () => Promise.resolve(STEADY),
+  endLeftovers: () => Promise.resolve(0),
+};
 
 describe('judged', () => {
   test.each([
@@ -59,6 +71,16 @@ describe('judged', () => {
       rows: [SLOWER, { ...LOST, machine: 'it stood still for 30 s' }],
       noise: STEADY,
       verdicts: ['pass', 'noisy'],
+      code: 75,
+    },
+    {
+      is: 'kept, or broken, on a machine that starved what was measured',
+      rows: [
+        { ...SLOWER, starved: 'HAProxy waited 40 % of the time for a processor' },
+        { ...BROKEN, starved: 'there was time for 2 of 5 runs' },
+      ],
+      noise: STEADY,
+      verdicts: ['noisy', 'noisy'],
       code: 75,
     },
     {
@@ -95,6 +117,34 @@ describe('judged', () => {
       [SLOWER.name, 'pass'],
     ]);
     expect(renderTable(rows)[1]).toMatch(/^bad +FAIL: HAProxy did not start$/);
+  });
+
+  test('a part that is not over within its limit has failed, what it left running is ended, and the others go on', async () => {
+    const word = `LASTCALL_TEST_PART=${randomUUID()}`;
+    const [mark = '', value = ''] = word.split('=');
+    const deaf = (): Promise<Row[]> => {
+      spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1e6)'], {
+        env: { ...process.env, [mark]: value },
+        stdio: 'ignore',
+      });
+      return new Promise(() => undefined);
+    };
+    const played = await playParts({
+      ...OPTIONS,
+      parts: {
+        deaf: { play: deaf, limitMs: () => 300 },
+        good: { play: () => [SLOWER], limitMs: () => 60_000 },
+      },
+      closingMs: 200,
+      endLeftovers: () => endProcessesWith(word),
+    });
+    expect(processesWith(word)).toEqual([]);
+    expect(played.flatMap(({ rows }) => rows.map(({ verdict }) => verdict))).toEqual(['FAIL', 'pass']);
+    expect(played[0]?.rows[0]?.row).toEqual({
+      name: 'deaf',
+      broken:
+        'not over after 0.3 s; 1 processes were left, and are ended; it does not end, and may disturb what comes after it',
+    });
   });
 
   test('an interrupt ends the run, and what was measured by then is kept', async () => {
@@ -222,10 +272,11 @@ function play(
   signal = new AbortController().signal,
 ): Promise<PlayedPart[]> {
   return playParts({
-    parts,
-    runs: 1,
+    ...OPTIONS,
+    parts: Object.fromEntries(
+      Object.entries(parts).map(([name, one]) => [name, { play: one, limitMs: () => 60_000 }]),
+    ),
     signal,
-    print: () => undefined,
     steadiness: () => Promise.resolve(noise),
   });
 }

@@ -11,7 +11,7 @@ import { longestMs, playParts } from './run.ts';
 import { round } from './figures.ts';
 import { renderTable } from './table.ts';
 import { keepTraces, type Traces } from './traces.ts';
-import { countsOf, exitCodeOf, NOISY_FROM } from './verdict.ts';
+import { countsOf, exitCodeOf, NOISY_FROM, type PlayedPart } from './verdict.ts';
 
 /*
  * npm run bench [-- --only PART --runs N --html FILE --json FILE]: speed and size of the built lastcall beside a real
@@ -96,15 +96,19 @@ async function play({ parts, runs, json }: Settings, page: string, traces: Trace
   const rows = played.flatMap((part) => part.rows);
   if (rows.length > 0) for (const line of ['', ...renderTable(rows), '']) print(line);
   print(countsOf(rows));
-  const times = played.map(({ name, seconds }) => `${name} ${round(seconds)} s`).join(', ');
-  print(`${lengthOf(performance.now() - began)}: ${times}`);
   if (stop.signal.aborted) print(`${messageOf(stop.signal.reason)}: not measured: ${unmeasured.join(', ')}`);
+  print(`took ${lengthOf(performance.now() - began)}: ${timesOf(played)}`);
   for (const { name, noise } of played.filter((part) => part.noise >= NOISY_FROM))
     print(`around ${name} the slowest tenth of equal works took ${round(noise)} times the fastest tenth`);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   await writeFile(page, renderPage(report));
   print(`the page: ${page}`);
   if (!stop.signal.aborted) process.exitCode = exitCodeOf(rows);
+}
+
+/** `poll 7 s, rolling 920 s`. */
+function timesOf(played: readonly PlayedPart[]): string {
+  return played.map(({ name, seconds }) => `${name} ${round(seconds)} s`).join(', ') || 'no part is over';
 }
 
 /** `5 min 12 s`. */

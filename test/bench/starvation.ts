@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { waitedForProcessorMs } from './processor.ts';
 import { round } from './figures.ts';
 
@@ -11,19 +12,18 @@ export type Starvation = Readonly<Record<string, number>>;
 
 /**
  * Begins to measure.
- * @param pids by what the process is called in the table; they have to live until the end
- * @returns what it was since then
+ * @param pids by what the process is called in the table
+ * @returns what it was since then, of those that still run
  */
 export function watchStarvation(pids: Readonly<Record<string, number>>): () => Starvation {
   const before = Object.entries(pids).map(([name, pid]) => ({ name, pid, ms: waitedForProcessorMs(pid) }));
   const began = performance.now();
   return () => {
     const tookMs = performance.now() - began;
-    const percents = before.map(({ name, pid, ms }) => [
-      name,
-      ((waitedForProcessorMs(pid) - ms) / tookMs) * 100,
-    ]);
-    return Object.fromEntries(percents) as Starvation;
+    const alive = before.filter(({ pid }) => existsSync(`/proc/${pid}/task`));
+    return Object.fromEntries(
+      alive.map(({ name, pid, ms }) => [name, ((waitedForProcessorMs(pid) - ms) / tookMs) * 100]),
+    );
   };
 }
 

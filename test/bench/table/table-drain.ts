@@ -43,12 +43,15 @@ export async function tableDrain(site: Site, signal: AbortSignal): Promise<Figur
   const where = await openTableSite(node, signal);
   const step = { name: '' };
   const ended = new AbortController();
+  const starved = watchStarvation({ HAProxy: where.haproxy.pid, 'the load program': where.users.pid });
   try {
     return rowsOf(await Promise.race([pairsAt(where, step, signal), aborted(signal, ended.signal)]));
   } catch (error) {
     const log = where.agent.log().trimEnd().split('\n').slice(-LOG_LINES).join(' | ');
     const why = messageOf(signal.aborted ? signal.reason : error);
-    throw new Error(`${step.name}: ${why}; the sidecar's log ends with: ${log}`, { cause: error });
+    const busy = starvedIn('until then', [starved()], STARVED_AT_REST_PERCENT).starved;
+    const cause = busy === undefined ? why : `${why}; ${busy}`;
+    throw new Error(`${step.name}: ${cause}; the sidecar's log ends with: ${log}`, { cause: error });
   } finally {
     ended.abort();
     await where.close();

@@ -25,7 +25,7 @@ export const OTHERS_LIFE_S = 120;
 /** Of one drain: what waits for a scan waits for a quarter of it at most (scan-pause.ts). */
 const DRAIN_TIMEOUT = '90s';
 /** One scan, on a machine that is busy with other work. */
-const SCAN_TIMEOUT = '30s';
+const SCAN_TIMEOUT = '45s';
 export const REQUESTS_PER_SECOND = 400;
 const KEY_LENGTH = 32;
 /** Of the table itself; the entries get shorter lives of their own. */

@@ -73,7 +73,7 @@ export function longestMs(parts: Readonly<Record<string, Part>>, runs: number): 
 }
 
 /** How a part that has failed is ended. */
-interface Ending {
+interface PartEnding {
   readonly clearAway: () => Promise<number>;
   readonly closingMs: number;
 }
@@ -82,7 +82,7 @@ async function rowsOf(
   name: string,
   part: Part,
   bench: Bench,
-  { clearAway, closingMs }: Ending,
+  { clearAway, closingMs }: PartEnding,
 ): Promise<readonly (Row | BrokenPart)[]> {
   let work: Promise<Row[]> = Promise.resolve([]);
   try {

@@ -49,11 +49,11 @@ export function lineOf(judged: JudgedRow): string {
   const { row } = judged;
   if (!isFigure(row)) return `${verdict.padEnd(9)}${name}: ${note}`;
   const against = peer === '' ? '' : `, ${ratio} of ${peer}`;
-  return `${verdict.padEnd(9)}${name}: ${own}${against}; limit ${limit} (${howOf(row)})`;
+  return `${verdict.padEnd(9)}${name}: ${own}${against}; limit ${limit} (${methodOf(row)})`;
 }
 
 /** How it was measured, with what the machine did to it. */
-export function howOf({ how, machine, starved }: Figure): string {
+export function methodOf({ how, machine, starved }: Figure): string {
   return [how, machine, starved].filter((part) => part !== undefined).join('; ');
 }
 

@@ -43,7 +43,7 @@ export async function rolling({ signal, runs }: Rounds): Promise<Row[]> {
   const candidates = [...PEERS, REFERENCE].map((peer) => ({ peer, missing: missingOf(peer.needs) }));
   const present = candidates.filter(({ missing }) => missing === null);
   const ways = [...present.map(({ peer }) => peerWay(peer)), LASTCALL];
-  const rounds: Round[] = [];
+  const rounds: PlayedRound[] = [];
   for (let run = 1; run <= runs; run++) {
     const crowds = CROWDS.map((crowd) => ({ ...crowd, seed: run }));
     rounds.push(...(await playTogether(ways, crowds, signal)));
@@ -56,7 +56,7 @@ export async function rolling({ signal, runs }: Rounds): Promise<Row[]> {
 }
 
 /** What one way cost one kind of users. */
-interface Round {
+interface PlayedRound {
   readonly way: string;
   readonly crowd: string;
   readonly result: RoundResult;
@@ -67,9 +67,9 @@ async function playTogether(
   ways: readonly RestartWay[],
   crowds: readonly RoundUsers[],
   signal: AbortSignal,
-): Promise<Round[]> {
+): Promise<PlayedRound[]> {
   const over = new AbortController();
-  const play = async (way: RestartWay, crowd: RoundUsers): Promise<Round> => {
+  const play = async (way: RestartWay, crowd: RoundUsers): Promise<PlayedRound> => {
     try {
       const result = await playRound(way, crowd, AbortSignal.any([signal, over.signal]));
       return { way: way.name, crowd: crowd.name, result };

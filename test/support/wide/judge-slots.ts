@@ -180,7 +180,9 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
     },
     written({ node, admin, there, issued }) {
       if (node.policy.pool === null) return;
-      if (admin === 'drain' && !drainAt.has(node.index)) drainAt.set(node.index, time.now);
+      // A balancer that is left out carries it out once it answers again; no look waits for that.
+      const saidAt = node.policy.unreachable === 'ignore' ? issued.state.now : time.now;
+      if (admin === 'drain' && !drainAt.has(node.index)) drainAt.set(node.index, saidAt);
       if (admin === 'maint' && !fencedAt.has(node.index)) fencedAt.set(node.index, time.now);
       if (admin === 'maint' && there === 'drain') fenced(node, peek(issued.state), issued.known.heldAt);
     },

@@ -51,11 +51,16 @@ export function reconcile(draft: Draft): void {
 function reopenTaken(draft: Draft): void {
   const { state } = draft;
   const opened = allServersOf(state).filter((placed) => {
-    const isNews = !placed.server.everWritten.includes('drain');
+    // Read back, MAINT alone counts as ours, and after a crash this DRAIN would be an operator's.
+    const { everWritten, possiblyOurs } = placed.server;
+    const isNews = !everWritten.includes('drain') || !possiblyOurs.includes('drain');
     return isReopened(state, placed) || (isNews && isOpen(placed) && isOccupied(state, placed));
   });
   for (const { balancerName, name, server } of opened)
-    patchServer(draft, balancerName, name, { everWritten: union(server.everWritten, ['drain']) });
+    patchServer(draft, balancerName, name, {
+      everWritten: union(server.everWritten, ['drain']),
+      possiblyOurs: union(server.possiblyOurs, ['drain']),
+    });
   if (opened.length > 0) resave(draft);
 }
 

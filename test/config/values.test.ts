@@ -230,7 +230,7 @@ describe('a signal is one of this system', () => {
     ],
     [
       'app: { stop: { signal: { name: 15, pidFile: /a } } }',
-      '4:32: app.stop.signal.name: expected a text, got a whole number, put it in quotes',
+      '4:32: app.stop.signal.name: expected a text, got a whole number',
     ],
   ]);
 });

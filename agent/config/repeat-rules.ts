@@ -1,6 +1,7 @@
 import { normalize } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ScheduleConfig } from './config.ts';
+import { plainAddress } from '../haproxy/address.ts';
 import type { SourceConfig } from './source-config.ts';
 import { type Finding, pathText } from './problem.ts';
 
@@ -38,10 +39,10 @@ function checkHaproxys({ balancers }: Config): Finding[] {
   const seen = new Map<string, number>();
   return balancers.flatMap((balancer, index) => {
     if (balancer.kind !== 'haproxy') return [];
-    const address = addressOf(balancer.address);
+    const address = plainAddress(balancer.address);
     const first = seen.get(address);
     if (first === undefined) seen.set(address, index);
-    const isMaster = balancer.master !== null && addressOf(balancer.master) === address;
+    const isMaster = balancer.master !== null && plainAddress(balancer.master) === address;
     return [
       ...(first === undefined
         ? []
@@ -58,12 +59,6 @@ function checkHaproxys({ balancers }: Config): Finding[] {
   });
 }
 
-/** As it is connected to: `unix:/run//a.sock` and `/run/a.sock` are one. */
-function addressOf(written: string): string {
-  const path = written.replace(/^unix:/, '');
-  return path.startsWith('/') ? normalize(path) : written;
-}
-
 /** The files that lastcall writes, and those that it must not write over. */
 function checkFiles({ state, audit, listen, app, balancers }: Config): Finding[] {
   const files: (readonly [path: Finding['path'], file: string | null])[] = [
@@ -71,7 +66,7 @@ function checkFiles({ state, audit, listen, app, balancers }: Config): Finding[]
       one.kind === 'haproxy'
         ? (['address', 'master', 'stateFile'] as const).map((key) => {
             const name = key === 'address' ? 'haproxy' : key;
-            return [['balancers', index, name], one[key] === null ? null : addressOf(one[key])] as const;
+            return [['balancers', index, name], one[key] === null ? null : plainAddress(one[key])] as const;
           })
         : [],
     ),

@@ -74,6 +74,18 @@ describe('A mistake on the command line', () => {
     ['files of tls:// for another address', ['drain', ...DIRECT, '--tls-key', '/k'], /--tls-key/],
     ['a master that is none', ['drain', ...DIRECT, '--master', 'tls://lb:9999'], /--master/],
     ['fewer masters than HAProxies', ['drain', ...DIRECT, ...LB, '--master', '/m'], /--master/],
+    [
+      'the Runtime API for its master CLI',
+      ['drain', ...DIRECT, '--master', 'unix:/run/haproxy//admin.sock'],
+      /--master .* is the address of --haproxy/,
+    ],
+    ['one server twice', ['drain', ...DIRECT, '--server', 'app/app1'], /--server app\/app1 is given twice/],
+    [
+      'one HAProxy by two spellings',
+      ['drain', ...DIRECT, '--haproxy', 'unix:/run/haproxy/admin.sock'],
+      /--haproxy unix:.* is given twice/,
+    ],
+    ['a configuration without a name', ['-c', '', 'check'], /--config names no file/],
     ['a master alone', ['drain', '--master', '/m'], /--haproxy/],
     ['direct mode with a sidecar', ['--socket', '/run/x.sock', 'drain', ...DIRECT], /--socket/],
     ['direct mode with a file', ['-c', 'x.yaml', 'drain', ...DIRECT], /--config/],

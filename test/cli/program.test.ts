@@ -73,7 +73,7 @@ describe('A mistake on the command line', () => {
     ],
     ['files of tls:// for another address', ['drain', ...DIRECT, '--tls-key', '/k'], /--tls-key/],
     ['a master that is none', ['drain', ...DIRECT, '--master', 'tls://lb:9999'], /--master/],
-    ['fewer masters than HAProxies', ['drain', ...DIRECT, ...LB, '--master', '/m'], /--master/],
+    ['fewer masters than HAProxies', ['drain', ...DIRECT, '--haproxy', '/lb2', '--master', '/m'], /--master/],
     [
       'the Runtime API for its master CLI',
       ['drain', ...DIRECT, '--master', 'unix:/run/haproxy//admin.sock'],
@@ -117,7 +117,11 @@ describe('A mistake on the command line', () => {
     ['an unknown way with the unreachable', ['drain', ...DIRECT, '--unreachable', 'panic'], /wait, ignore/],
     ['a bare number as grace', ['drain', ...DIRECT, '--reload-grace', '10'], /--reload-grace.*unit/],
     ['a state file that is no path', ['drain', ...DIRECT, '--state-file', 'state'], /--state-file/],
-    ['fewer state files than HAProxies', ['drain', ...DIRECT, ...LB, '--state-file', '/s'], /--state-file/],
+    [
+      'fewer state files than HAProxies',
+      ['drain', ...DIRECT, '--haproxy', '/lb2', '--state-file', '/s'],
+      /--state-file/,
+    ],
     ...[
       ['--keep', '0'],
       ['--unreachable', 'ignore'],

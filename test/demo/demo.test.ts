@@ -14,6 +14,7 @@ const report = (failed: number, lost: number): Report => ({
   longestPauseMs: 0,
   nodes: { app1: { requests: 1234, failed, lost, users: 21 } },
   failures: failed === 0 ? [] : ['app1: status 502'],
+  harms: [],
 });
 const receipt = (name: string, failed: number, lost: number): Receipt => ({
   name,

@@ -1,6 +1,8 @@
+import type { Harm } from '../fixtures/tally.ts';
 import { createUsers, type Report, type UsersOptions } from '../fixtures/users.ts';
 import { startRecorder, type Recorder } from './recorder.ts';
 import { type Agent, agentOf, patience } from './rig.ts';
+import { processesOf, type WatchedProcess } from './run-delay.ts';
 import { type Sidecar, type SidecarOptions, startSidecar } from './sidecar.ts';
 import { openSite, type Site, type SiteNode, type SiteOptions } from './site.ts';
 
@@ -18,6 +20,8 @@ export interface CrowdedSite {
   start(changes?: SidecarOptions): Promise<Agent>;
   /** Does the work, and tells what the users went through meanwhile. */
   during<T>(work: () => Promise<T>): Promise<T & Suffered>;
+  /** What has to have a processor so that all goes on: this process with its users and recorder, HAProxy, the sidecar, the nodes. */
+  processes(): readonly WatchedProcess[];
   close(): Promise<void>;
 }
 
@@ -27,6 +31,7 @@ export interface Suffered {
   readonly lost: number;
   /** The texts of the first of them. */
   readonly failures: readonly string[];
+  readonly harms: readonly Harm[];
 }
 
 /** How busy it is, and for how long each phase lasts. */
@@ -76,6 +81,7 @@ export async function openCrowdedSite(options: CrowdedOptions = USUAL): Promise<
       const done = await work();
       return { ...done, ...since(before, users.report()) };
     },
+    processes: () => processesOf(site.haproxy.pid, last, site.nodes),
     async close() {
       await users.stop();
       await last?.kill();
@@ -90,5 +96,6 @@ function since(before: Report, now: Report): Suffered {
     failed: now.failed - before.failed,
     lost: now.lost - before.lost,
     failures: now.failures.slice(before.failures.length),
+    harms: now.harms.slice(before.harms.length),
   };
 }

@@ -17,7 +17,7 @@ import { carryOut, propose } from './proposal.ts';
 import { beginReading, isRead } from './readable.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from '../report/result.ts';
-import { askForSlot, onClaimUnsaved } from './slot-request.ts';
+import { askForSlot, mayBeOthersTurn, onClaimUnsaved } from './slot-request.ts';
 import { type Candidate, comesBack, type Need, stopsApp } from '../model/operation.ts';
 import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
@@ -197,10 +197,11 @@ export function admit(draft: Draft): void {
   if (draft.state.op === null && isAlready(draft, request))
     return answerAlready(draft, request, candidate.at);
   const { refusal, warnings, objections } = runChecks(draft, candidate);
+  const isOthersTurn = mayBeOthersTurn(draft, candidate, objections);
   const dry = {
     objections: objections.map(({ code, message, soft = false }) => ({ code, message, soft })),
   };
-  if (refusal) {
+  if (refusal && !isOthersTurn) {
     const { code, message } = refusal;
     return refuse(draft, request, candidate.at, code, message, warnings, request.dryRun ? dry : {});
   }
@@ -210,6 +211,8 @@ export function admit(draft: Draft): void {
   }
   const turn = askForSlot(draft, candidate);
   if (turn === 'wait' || turn === 'over') return;
+  // The one that was out has come back meanwhile, perhaps: everything is asked anew with the slot.
+  if (isOthersTurn) return patch(draft, { queue: [request, ...draft.state.queue] });
   // In rotation users come and go: the survey has counted them for this request.
   const since = isInRotation(draft.state.phase) ? candidate.at : -1;
   propose(draft, candidate, newOperation(draft, request, [...warnings, ...turn.go], since));

@@ -110,6 +110,14 @@ export function released({ write: { underWay, answeredAt } }: ServerState): Serv
   return { ...NO_SERVER, write: { ...NO_WRITE, underWay, answeredAt } };
 }
 
+/** A state that held it becomes ours, as if the outing had found it so: that is what is put back, and one in MAINT stays in it. */
+export function takenOver(own: ServerState): ServerState {
+  const { found, foreign } = own;
+  if (found === null || foreign === null) return own;
+  const taken = foreign === 'unknown' ? {} : { found: { ...found, admin: foreign }, everWritten: [foreign] };
+  return { ...own, ...taken, foreign: null, possiblyOurs: ['drain', 'maint'] };
+}
+
 /** For the next operation it was found READY, whatever state of an operator this outing had taken over. */
 export function asReady(own: ServerState): ServerState {
   const { found, foreign, isLost } = own;

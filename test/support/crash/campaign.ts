@@ -2,9 +2,10 @@ import { messageOf } from '../../../agent/system/error.ts';
 import { allEnded } from '../all-ended.ts';
 import { type CrowdedSite, openCrowdedSite } from '../crowded-site.ts';
 import type { Agent } from '../rig.ts';
-import { STANDSTILL_MS, watchStandstill } from '../standstill.ts';
+import { watchRunDelay } from '../run-delay.ts';
+import { createReplays, excuseFor, IDLE_MS, type JudgedRun, replaysOf, type Replays } from './excuse.ts';
 import { type KillPoint, nameOf } from './points.ts';
-import { crashAt, startMortal } from './run.ts';
+import { crashAt, type Crashed, startMortal } from './run.ts';
 import { VERB_NAMES, VERBS, type VerbName } from './verbs.ts';
 
 /** kill -9 of the sidecar at every write and every exchange of every verb, at several sites beside each other. */
@@ -12,7 +13,7 @@ import { VERB_NAMES, VERBS, type VerbName } from './verbs.ts';
 /** Each phase is long enough to be met under load, and not longer. */
 const SITE = {
   crowd: { population: 6, thinkMs: 100, stayMs: 300, pageMs: 10 },
-  site: { warmMs: 150, termMs: 150, checkInter: '200ms', idleMs: 10_000, slowstart: false },
+  site: { warmMs: 150, termMs: 150, checkInter: '200ms', idleMs: IDLE_MS, slowstart: false },
   quiet: '200ms',
 } as const;
 
@@ -23,7 +24,7 @@ export interface CrashSums {
   /** Those killed before anything of the operation was on disk. */
   unbegun: number;
   reloads: number;
-  /** Runs that were played once more: this process had stood still, and the recorder in it with it. */
+  /** Runs that were played again: a process had no processor, by the kernel's figures, which alone may have spoilt them. */
   again: number;
   /** Users let in by a reload that forgets everything while the application had its SIGTERM. */
   late: number;
@@ -51,16 +52,11 @@ export interface CrashOrder {
 
 interface CrashPlan extends CrashOrder {
   readonly again: KillPoint[];
+  readonly replays: Replays<KillPoint>;
 }
 
-/**
- * Users are in this process: where it stands still for so many milliseconds, and the machine with it, a session may end by
- * its own time (`idleMs`), and a request have no answer in its.
- */
-const LONG_STANDSTILL_MS = SITE.site.idleMs / 4;
-
-/** So often what a busy machine may have spoilt is played once more. */
-const MOST_AGAIN = 3;
+/** So many sites in succession may fail to open or to close. */
+const MOST_MISHAPS = 3;
 
 /** So many of the points, each verb's in turn, from the first on again where there are fewer. */
 export function spread(points: readonly KillPoint[], count: number): KillPoint[] {
@@ -72,9 +68,9 @@ export function spread(points: readonly KillPoint[], count: number): KillPoint[]
   return chosen.flatMap((point) => point ?? []);
 }
 
-/** Plays the points, and those once more that the machine was too busy for. */
+/** Plays the points, and within the bounds of excuse.ts those again for which a process had no processor. */
 export async function playCrashes(asked: CrashOrder): Promise<CrashSums> {
-  const plan: CrashPlan = { ...asked, again: [] };
+  const plan: CrashPlan = { ...asked, again: [], replays: createReplays(asked.points.length) };
   const sums: CrashSums = {
     runs: 0,
     after: 0,
@@ -92,11 +88,13 @@ export async function playCrashes(asked: CrashOrder): Promise<CrashSums> {
   const sites = Math.min(plan.sites, queue.length);
   const work = (): Promise<void> => workThrough(queue, plan, sums);
   const began = performance.now();
-  for (let round = 0; round <= MOST_AGAIN; round++) {
+  do {
     queue.push(...plan.again.splice(0));
     await allEnded(Array.from({ length: sites }, work));
-  }
-  for (const point of plan.again) sums.broken.push(`${nameOf(point)}: this machine is too busy to judge it`);
+  } while (plan.again.length > 0);
+  const most = replaysOf(plan.points.length);
+  if (sums.mishaps.length > most)
+    sums.broken.push(`${sums.mishaps.length} sites could not be used, ${most} at most may be so`);
   sums.seconds = Number((((performance.now() - began) / 1_000 / Math.max(1, sums.runs)) * sites).toFixed(2));
   return sums;
 }
@@ -122,7 +120,7 @@ async function workThrough(queue: KillPoint[], plan: CrashPlan, sums: CrashSums)
     } catch (error) {
       sums.mishaps.push(messageOf(error));
       mishaps += 1;
-      if (mishaps > MOST_AGAIN) throw error;
+      if (mishaps > MOST_MISHAPS) throw error;
     }
   }
 }
@@ -150,7 +148,7 @@ async function workAt(
 
 /**
  * @param agent the sidecar in service; null: it is started first
- * @returns the sidecar that goes on; null where a promise was broken, or the point is to be played once more
+ * @returns the sidecar that goes on; null where a promise was broken, or the point is to be played again
  */
 async function playOne(
   place: CrowdedSite,
@@ -159,31 +157,32 @@ async function playOne(
   plan: CrashPlan,
   sums: CrashSums,
 ): Promise<Agent | null> {
-  const standstill = watchStandstill();
-  const { next, grave, suffered, slight } = await judged(place, agent, point, plan, sums);
-  const stoodStill = standstill();
+  const [fromMs, ended] = [performance.now(), watchRunDelay(() => place.processes())];
+  const { next, grave, suffered, otherwise, ...harmed } = await judged(place, agent, point, plan, sums);
+  const [toMs, series] = [performance.now(), ended()];
   sums.runs += 1;
   if (point.reload) sums.reloads += 1;
-  const broken = [...grave, ...suffered, ...slight];
-  if (broken.length === 0) return next;
-  const line = `${nameOf(point)}: ${broken.join('; ')} (this process stood still for ${stoodStill} ms)`;
-  plan.onBroken(line, point);
-  const longest = suffered.length > 0 ? LONG_STANDSTILL_MS : STANDSTILL_MS;
-  if (grave.length > 0 || stoodStill < longest) sums.broken.push(line);
-  else {
-    sums.again += 1;
-    plan.again.push(point);
-  }
+  const line = [...grave, ...suffered, ...otherwise].join('; ');
+  if (line === '') return next;
+  const run = { ...harmed, fromMs, toMs, series, isOtherwise: otherwise.length > 0 };
+  const excuse = grave.length > 0 ? null : excuseFor(run);
+  const bound = excuse === null ? null : plan.replays.take(point);
+  const isAgain = excuse !== null && bound === null;
+  const said = `${nameOf(point)}: ${line} (${[isAgain ? 'played again' : (bound ?? 'nothing excuses it'), excuse].filter(Boolean).join(': ')})`;
+  if (isAgain) plan.again.push(point);
+  else sums.broken.push(said);
+  sums.again = plan.replays.taken;
+  plan.onBroken(said, point);
   return null;
 }
 
-interface Judged {
+interface Judged extends Pick<JudgedRun, 'lost' | 'failed' | 'harms'> {
   readonly next: Agent | null;
   /** What no load of the machine may cause. */
   readonly grave: readonly string[];
-  /** What users suffered, which a long standstill may cause. */
+  /** What users suffered. */
   readonly suffered: readonly string[];
-  readonly slight: readonly string[];
+  readonly otherwise: readonly string[];
 }
 
 async function judged(
@@ -193,24 +192,38 @@ async function judged(
   plan: CrashPlan,
   sums: CrashSums,
 ): Promise<Judged> {
-  const suffered: string[] = [];
-  const slight: string[] = [];
-  try {
-    const first = agent ?? (await serving(place, point.verb, plan.program));
-    const seen = await place.during(() => crashAt(place, first, point, plan.program));
-    if (!seen.isMet) sums.after += 1;
-    else if (point.n === VERBS[point.verb].counts[point.what])
-      slight.push(`${point.verb} has more than ${point.n} of ${point.what}: raise it in verbs.ts`);
-    if (!seen.isBegun) sums.unbegun += 1;
-    if (seen.isLate) sums.late += 1;
-    sums.failed += seen.failed;
-    if (!seen.isLate) sums.lost += seen.lost;
-    if (seen.failed > 0) suffered.push(`${seen.failed} failed requests: ${seen.failures.join(', ')}`);
-    if (seen.lost > 0 && !seen.isLate) suffered.push(`${seen.lost} sessions were lost`);
-    return { next: seen.agent, grave: seen.grave, suffered, slight: [...slight, ...seen.broken] };
-  } catch (error) {
-    return { next: null, grave: [], suffered, slight: [...slight, messageOf(error)] };
-  }
+  // What users suffer until an error is theirs all the same.
+  const seen = await place.during(async () => {
+    try {
+      const first = agent ?? (await serving(place, point.verb, plan.program));
+      return await crashAt(place, first, point, plan.program);
+    } catch (error) {
+      return { ...UNKNOWN, broken: [messageOf(error)] };
+    }
+  });
+  const { agent: next, grave, isMet, isBegun, isLate, failed, failures } = seen;
+  const lost = isLate ? 0 : seen.lost;
+  const harms = isLate ? seen.harms.filter(({ kind }) => kind === 'failed') : seen.harms;
+  if (next !== null) addUp({ isMet, isBegun, isLate }, sums);
+  sums.failed += failed;
+  sums.lost += lost;
+  const suffered = [
+    ...(failed > 0 ? [`${failed} failed requests: ${failures.join(', ')}`] : []),
+    ...(lost > 0 ? [`${lost} sessions were lost`] : []),
+  ];
+  const { verb, what, n } = point;
+  const isLast = isMet && n === VERBS[verb].counts[what];
+  const more = isLast ? [`${verb} has more than ${n} of ${what}: raise it in verbs.ts`] : [];
+  return { next, grave, suffered, otherwise: [...more, ...seen.broken], failed, lost, harms };
+}
+
+/** Of a run that ended by an error. */
+const UNKNOWN = { agent: null, grave: [], isMet: false, isBegun: false, isLate: false } as const;
+
+function addUp(seen: Pick<Crashed, 'isMet' | 'isBegun' | 'isLate'>, sums: CrashSums): void {
+  if (!seen.isMet) sums.after += 1;
+  if (!seen.isBegun) sums.unbegun += 1;
+  if (seen.isLate) sums.late += 1;
 }
 
 async function serving(place: CrowdedSite, verb: VerbName, program?: string): Promise<Agent> {

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { messageOf } from '../../../agent/system/error.ts';
+import { excuseFor } from '../crash/excuse.ts';
 import { startEtcd } from '../etcd.ts';
 import { openRig, patience, type Rig } from '../rig.ts';
-import { STANDSTILL_MS, watchStandstill } from '../standstill.ts';
+import { processesOf, watchRunDelay } from '../run-delay.ts';
 import { ask, SOAK_FAULTS, type SoakNode } from './faults.ts';
 import { type Size, sizeOf, TELLS_SIZE } from './size.ts';
 
@@ -24,7 +25,7 @@ export interface Soaked {
   readonly faults: Readonly<Record<string, number>>;
   /** What did not end as it should. */
   readonly broken: readonly string[];
-  /** The same while this process stood still: a machine that is too busy is no fault of the sidecar's. */
+  /** The same where a process had no processor, by the kernel's figures, which alone may have caused it (crash/excuse.ts). */
   readonly spoilt: readonly string[];
   readonly sizes: readonly Size[];
 }
@@ -81,13 +82,12 @@ async function play(
   let isAlive = true;
   void node.agent.ended.then(() => (isAlive = false));
   for (let cycle = 1; cycle <= cycles && isAlive && broken.length < MOST_BROKEN; cycle++) {
-    const standstill = watchStandstill();
-    const { fault, wrong } = await playCycle(node, from + cycle);
+    const { fault, wrong, excuse } = await watched(node, () => playCycle(node, from + cycle));
     if (fault !== null) soaked.faults[fault] = (soaked.faults[fault] ?? 0) + 1;
-    const stoodStill = standstill();
-    const into = stoodStill < STANDSTILL_MS ? broken : spoilt;
     for (const text of wrong)
-      into.push(`${cycle} (${fault ?? 'no fault'}): ${text} (this process stood still for ${stoodStill} ms)`);
+      (excuse === null ? broken : spoilt).push(
+        `${cycle} (${fault ?? 'no fault'}): ${text} (${excuse ?? 'nothing excuses it'})`,
+      );
     soaked.cycles = cycle;
     if (isAlive && cycle >= warm && (cycle - warm) % every === 0) soaked.sizes.push(await measure(cycle));
   }
@@ -95,11 +95,29 @@ async function play(
   return { ...soaked, broken, spoilt };
 }
 
+interface Cycle {
+  readonly fault: string | null;
+  readonly wrong: readonly string[];
+}
+
+/** With what excuses it where it went wrong. */
+async function watched(
+  { rig, agent }: SoakNode,
+  play: () => Promise<Cycle>,
+): Promise<Cycle & { readonly excuse: string | null }> {
+  const fromMs = performance.now();
+  const ended = watchRunDelay(() => processesOf(rig.haproxy.pid, agent, [rig.node]));
+  const cycle = await play();
+  const [toMs, series] = [performance.now(), ended()];
+  const isOtherwise = cycle.wrong.length > 0;
+  return {
+    ...cycle,
+    excuse: excuseFor({ fromMs, toMs, series, lost: 0, failed: 0, harms: [], isOtherwise }),
+  };
+}
+
 /** Out and back, with the fault of that number. */
-async function playCycle(
-  node: SoakNode,
-  number: number,
-): Promise<{ readonly fault: string | null; readonly wrong: readonly string[] }> {
+async function playCycle(node: SoakNode, number: number): Promise<Cycle> {
   const fault = SOAK_FAULTS.find(
     ({ every, isOfLock }) => number % every === 0 && !(isOfLock === true && node.etcd === null),
   );

@@ -13,7 +13,7 @@ const MOST_LINE_BYTES = 2_000;
 /** A row of statistics has 3 kB with its header: such a line has an answer of 200 kB. */
 const MOST_PARTS = 64;
 
-interface Question {
+interface QueuedCommand {
   readonly command: Command;
   readonly answer: (reply: Reply) => void;
   readonly fail: (error: unknown) => void;
@@ -44,7 +44,7 @@ export async function readEach<Item, Found>(
  * @param ask one exchange for each call
  */
 function createSharedLines(ask: SendCommand): SendCommand {
-  let open: Question[] = [];
+  let open: QueuedCommand[] = [];
   let last: Promise<void> = Promise.resolve();
   const flush = async (): Promise<void> => {
     await turn();
@@ -63,14 +63,14 @@ function createSharedLines(ask: SendCommand): SendCommand {
 }
 
 interface Line {
-  readonly questions: Question[];
+  readonly questions: QueuedCommand[];
   /** Its commands by their text, each once. */
   readonly parts: Map<string, Command>;
   bytes: number;
 }
 
 /** The questions, in as few lines as their length allows. */
-function linesOf(questions: readonly Question[]): readonly Line[] {
+function linesOf(questions: readonly QueuedCommand[]): readonly Line[] {
   const lines: Line[] = [];
   for (const question of questions) {
     const parts = partsOf(question.command);

@@ -20,7 +20,9 @@ test('One node in 300 backends: a drain is planned, its state is shown, and init
   );
   const at = ['--haproxy', haproxy.socket, ...names.flatMap((name) => ['--server', `${name}/app1`])];
   const { code, json } = await told(lastcall(['drain', '--dry-run', '--json', ...at]));
-  expect({ code, planned: json.plan?.filter((line) => line.includes('DRAIN')).length }).toMatchObject({ code: 0 });
+  expect({ code, planned: json.plan?.filter((line) => line.includes('DRAIN')).length }).toMatchObject({
+    code: 0,
+  });
   const shown = await lastcall(['status', '--json', ...at]).outcome;
   expect(shown.code).toBe(0);
   expect(shown.stdout.match(/"customer-\d+\/app1"/g)).toHaveLength(BACKENDS);

@@ -57,7 +57,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     file: 'sync/next-write.ts',
     find: '  if (isUnnamed(policy, state, balancerName, name)) return false;',
     replace: '',
-    dims: ['slots'],
+    dims: ['pool', 'slots', 'lines'],
   },
   {
     name: 'a slot that was freed while no sidecar was there is waited for in DRAIN',

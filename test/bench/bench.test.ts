@@ -10,7 +10,7 @@ import { renderPage, type BenchReport } from './page/page.ts';
 import { playParts, type PlayOptions } from './run.ts';
 import { renderTable } from './table.ts';
 import { exitCodeOf, type PlayedPart } from './verdict.ts';
-import { faultOfXml } from './well-formed.ts';
+import { elsewhere, faultOfXml } from './well-formed.ts';
 
 const STEADY = { loop: [4, 4, 4, 4], start: [40, 40, 40, 41] };
 /** Its slowest tenth takes twice the median. */

@@ -7,6 +7,7 @@ import { realClock } from './system/clock.ts';
 import { EXIT_CODES, errnoOf } from './system/error.ts';
 import { scrub } from './system/environment.ts';
 import type { Log } from './system/log-port.ts';
+import { enlargeThreadPool } from './system/thread-pool.ts';
 import { userName } from './system/user-name.ts';
 
 /** `version` of package.json, which bundle.mjs puts in: this file runs from the bundle only. */
@@ -45,6 +46,9 @@ const SILENT: Log = {
   info: () => undefined,
   debug: () => undefined,
 };
+
+// It runs for months, beside name servers that come and go.
+if (process.argv.includes('run')) enlargeThreadPool(process.env);
 
 /** The environment as lastcall got it: `run` removes from `process.env` what commands must not have. */
 const env = { ...process.env };

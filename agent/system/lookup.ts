@@ -10,20 +10,20 @@ import { lookup, type LookupAddress, type LookupOptions } from 'node:dns';
 /** Two, so that one lost packet, which the C library waits for, does not delay who asks anew. */
 const MOST_OF_A_NAME = 2;
 
-type Found = (
+type LookupCallback = (
   error: NodeJS.ErrnoException | null,
   address: string | LookupAddress[],
   family?: number,
 ) => void;
 
 interface LookupUnderWay {
-  readonly callers: Found[];
+  readonly callers: LookupCallback[];
 }
 
 const underWay = new Map<string, LookupUnderWay[]>();
 
 /** A `lookup` for a socket's options. Of one name two look-ups are under way at most; a further caller joins the younger one. */
-export function boundedLookup(hostname: string, options: LookupOptions, found: Found): void {
+export function boundedLookup(hostname: string, options: LookupOptions, found: LookupCallback): void {
   const key = JSON.stringify([hostname, options]);
   const all = underWay.get(key) ?? [];
   const youngest = all.at(-1);

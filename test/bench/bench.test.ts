@@ -220,12 +220,6 @@ async function reportOf(parts: Record<string, () => Row[]>, noise = STEADY): Pro
   return { machine, loadBefore: 0.5, loadAfter: 1, runs: 1, parts: await play(parts, noise), unmeasured: [] };
 }
 
-/** Everything that a browser could fetch. */
-function elsewhere(page: string): string[] {
-  const names = page.replaceAll(/xmlns="[^"]*"/g, '');
-  return [...names.matchAll(/https?:|\b(?:src|href|xlink|url|@import|script)\b/g)].map(([found]) => found);
-}
-
 test('A peer whose program ends with 0 and does not show what is needed is missing', () => {
   const need = {
     name: 'the module',

@@ -62,7 +62,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     file: 'phases/drain.ts',
     find: '  return allKnown(draft.policy, draft.state, overAt - LAST_LOOK_MS);',
     replace: '  return overAt <= draft.at;',
-    dims: ['ignore'],
+    dims: ['ignore', 'forgets'],
   },
   {
     name: 'the stop goes through behind a server that another hand holds in DRAIN',

@@ -86,7 +86,7 @@ export async function listServers(
     client.stream(command, onLine, timeoutMs, signal),
   );
   const names = rows
-    .filter(({ server }) => server !== 'BACKEND')
+    .filter(({ isServer }) => isServer)
     .map((row) => `${row.backend}/${row.server}`);
   return { address, names };
 }

@@ -10,7 +10,7 @@ import { renderPage, type BenchReport } from './page/page.ts';
 import { playParts, type PlayOptions } from './run.ts';
 import { renderTable } from './table.ts';
 import { exitCodeOf, type PlayedPart } from './verdict.ts';
-import { faultOfXml } from './well-formed.ts';
+import { elsewhere, faultOfXml } from './well-formed.ts';
 
 const STEADY = { loop: [4, 4, 4, 4], start: [40, 40, 40, 41] };
 /** Its slowest tenth takes twice the median. */
@@ -218,12 +218,6 @@ function play(
 async function reportOf(parts: Record<string, () => Row[]>, noise = STEADY): Promise<BenchReport> {
   const machine = describeMachine(new Date(0));
   return { machine, loadBefore: 0.5, loadAfter: 1, runs: 1, parts: await play(parts, noise), unmeasured: [] };
-}
-
-/** Everything that a browser could fetch. */
-function elsewhere(page: string): string[] {
-  const names = page.replaceAll(/xmlns="[^"]*"/g, '');
-  return [...names.matchAll(/https?:|\b(?:src|href|xlink|url|@import|script)\b/g)].map(([found]) => found);
 }
 
 test('A peer whose program ends with 0 and does not show what is needed is missing', () => {

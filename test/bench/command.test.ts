@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -8,7 +9,7 @@ import { packageRoot } from '../support/sample.ts';
 import { until } from '../support/until.ts';
 import type { BenchReport } from './page/page.ts';
 import { PARTS } from './parts.ts';
-import { faultOfXml } from './well-formed.ts';
+import { elsewhere, faultOfXml } from './well-formed.ts';
 
 test('each command in README is one of a part', async () => {
   const readme = await readFile(join(packageRoot(), 'README.md'), 'utf8');
@@ -36,9 +37,22 @@ describe('npm run bench', () => {
     ]).outcome;
     expect({ code, end: stdout.trimEnd().split('\n').at(-1) }).toEqual({ code: 0, end: `the page: ${html}` });
     expect(stdout).toMatch(/^eta: at most 1 min 0 s\n[^]*^took 0 min \d+ s: eta \S+ s$/m);
-    expect(faultOfXml(await readFile(html, 'utf8'))).toBeNull();
+    const page = await readFile(html, 'utf8');
+    expect([faultOfXml(page), elsewhere(page)]).toEqual([null, []]);
     const { parts } = JSON.parse(await readFile(json, 'utf8')) as BenchReport;
     expect(parts.map(({ name }) => name)).toEqual(['eta']);
+  });
+
+  test("names the peers' programs that are not here, and how to get them", async () => {
+    const bare = await mkdtemp(join(dir, 'path-'));
+    await symlink(pathOf('haproxy'), join(bare, 'haproxy'));
+    const words = [main, '--only', 'fullRate', '--html', join(dir, 'bare.html')];
+    const { code, stdout } = await start(process.execPath, words, { PATH: bare }).outcome;
+    expect(stdout).toMatch(/^missing {2}at full rate: [^:]+: bash is not here: apt-get install bash$/m);
+    expect({ code, page: elsewhere(await readFile(join(dir, 'bare.html'), 'utf8')) }).toEqual({
+      code: 75,
+      page: [],
+    });
   });
 
   test.each([
@@ -70,3 +84,11 @@ describe('npm run bench', () => {
     expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(says) });
   });
 });
+
+/** @throws Error where no directory of PATH, or of a system administrator, has the program */
+function pathOf(program: string): string {
+  const folders = `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin`.split(':');
+  const found = folders.map((folder) => join(folder, program)).find((file) => existsSync(file));
+  if (found === undefined) throw new Error(`no ${program} here`);
+  return found;
+}

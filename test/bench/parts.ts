@@ -38,7 +38,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   eta: within(1, eta),
   resting: within(5, resting),
   poll: within(2, poll),
-  stickTable: within(6, stickTable),
+  stickTable: within(10, stickTable),
   stopping: within(5, stopping),
   tableDrain: within(12, async ({ site, signal }) => tableDrain(await site(), signal)),
   agentCheck: within(2, async ({ site }) => agentCheck(await site())),

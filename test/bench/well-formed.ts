@@ -18,3 +18,9 @@ export function faultOfXml(text: string): string | null {
   }
   return open.length === 0 ? null : `<${open.join('><')}> not closed`;
 }
+
+/** Everything that a browser could fetch. */
+export function elsewhere(page: string): string[] {
+  const names = page.replaceAll(/xmlns="[^"]*"/g, '');
+  return [...names.matchAll(/https?:|\b(?:src|href|xlink|url|@import|script)\b/g)].map(([found]) => found);
+}

@@ -30,7 +30,7 @@ interface While {
 }
 
 /** One drain, and as long without one. */
-interface Pair {
+export interface Pair {
   readonly draining: While;
   readonly quiet: While;
   readonly seconds: number;
@@ -137,12 +137,12 @@ export function rowsOf(pairs: readonly Pair[]): Figure[] {
 /** Without a drain nothing of lastcall's runs: what waits for a processor then, waits for others of this machine. */
 function starvedOver(draining: readonly While[], quiet: readonly While[]): { readonly starved?: string } {
   const shares = (all: readonly While[]): Starvation[] => all.map(({ starved }) => starved);
-  const few = `there was time for ${draining.length} of ${RUNS} runs`;
-  return {
-    ...starvedIn('while a node drained', shares(draining), STARVED_PERCENT),
-    ...starvedIn('without a drain', shares(quiet), STARVED_AT_REST_PERCENT),
-    ...(draining.length < RUNS ? { starved: few } : {}),
-  };
+  const reasons = [
+    draining.length < RUNS ? `there was time for ${draining.length} of ${RUNS} runs` : undefined,
+    starvedIn('while a node drained', shares(draining), STARVED_PERCENT).starved,
+    starvedIn('without a drain', shares(quiet), STARVED_AT_REST_PERCENT).starved,
+  ].filter((reason) => reason !== undefined);
+  return reasons.length === 0 ? {} : { starved: reasons.join(', ') };
 }
 
 function curveOf(all: readonly While[]): (readonly [number, number])[] {

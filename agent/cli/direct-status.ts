@@ -85,9 +85,7 @@ export async function listServers(
   const { rows } = await listAllServers(client, (command, onLine) =>
     client.stream(command, onLine, timeoutMs, signal),
   );
-  const names = rows
-    .filter(({ server }) => server !== 'BACKEND')
-    .map((row) => `${row.backend}/${row.server}`);
+  const names = rows.filter(({ isServer }) => isServer).map((row) => `${row.backend}/${row.server}`);
   return { address, names };
 }
 

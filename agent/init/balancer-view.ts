@@ -61,7 +61,7 @@ export async function viewBalancer(target: string, ports: AskPorts): Promise<Bal
   const wrong = rows.find(({ backend, server }) => !isName(backend) || !isName(server));
   if (wrong !== undefined) throw noName(target, wrong, contextOf(reply).elapsedMs);
   const isHere = isThisMachine(address) || (address.kind !== 'unix' && isOwnHost(address.host, own));
-  const servers = rows.filter(({ server }) => server !== 'BACKEND');
+  const servers = rows.filter(({ isServer }) => isServer);
   return { target, address, client, isHere, level, info, servers, rows };
 }
 

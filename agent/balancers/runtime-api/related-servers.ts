@@ -29,7 +29,7 @@ export function kinshipOf(
   level: SocketLevel,
   before: Addresses,
 ): Kinship {
-  const servers = rows.filter(isServer);
+  const servers = rows.filter(({ isServer }) => isServer);
   const trackers = trackersOf(servers, listed);
   const known = new Set([...listed.keys(), ...trackers.map(({ name }) => name)]);
   if (level === 'user' || servers.every(({ address }) => address === undefined))
@@ -119,9 +119,9 @@ export function neighboursOf(
   ours: ReadonlySet<string>,
 ): NeighbourServers {
   const inBackend = rows.filter((row) => row.backend === backend);
-  const total = inBackend.find((row) => !isServer(row));
-  const own = inBackend.find((row) => row.server === server);
-  const servers = inBackend.filter(isServer);
+  const total = inBackend.find(({ isServer }) => !isServer);
+  const own = inBackend.find((row) => row.isServer && row.server === server);
+  const servers = inBackend.filter(({ isServer }) => isServer);
   const others = servers.filter((row) => !ours.has(nameOf(row)));
   const left = (role: Role): number | null => {
     const all = (role === 'active' ? total?.active : total?.backup) ?? null;
@@ -164,10 +164,6 @@ function roleOf({ active, backup }: ListedServer): Role | null {
 /** As HAProxy counts it: also one that is UP by assumption (`UP 1/3`), to which users come at once. */
 export function isUsable({ status, weight }: Pick<ListedServer, 'status' | 'weight'>): boolean {
   return /^(UP|no check)\b/.test(status) && weight !== 0;
-}
-
-function isServer({ server }: ListedServer): boolean {
-  return server !== 'BACKEND';
 }
 
 function nameOf({ backend, server }: ListedServer): string {

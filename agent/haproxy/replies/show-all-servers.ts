@@ -11,8 +11,10 @@ import { fieldsOf, statColumns, statRow } from './show-stat.ts';
  */
 export interface ListedServer {
   readonly backend: string;
-  /** `BACKEND` for the row of the backend itself. */
+  /** `BACKEND` for the row of the backend itself, and for a server of that name. */
   readonly server: string;
+  /** False for the row of the backend itself. */
+  readonly isServer: boolean;
   /** HAProxy's text: `UP`, `DOWN 1/2`, `MAINT (via pages/app1)`. */
   readonly status: string;
   readonly weight: number | null;
@@ -72,6 +74,9 @@ export async function listAllServers(
   return { info: parseInfo(about.join('\n'), replyOf('')), rows };
 }
 
+/** The column `type`: 0 a frontend, 1 a backend, 2 a server, 3 a socket (management.txt, 9.1). */
+const SERVER = 2;
+
 function serverIn(columns: Columns, line: string, reply: Reply): ListedServer {
   const [fields = [], ...more] = fieldsOf(line, reply);
   const row = statRow(columns, fields, reply);
@@ -79,10 +84,13 @@ function serverIn(columns: Columns, line: string, reply: Reply): ListedServer {
   const server = row.text('svname');
   const served = row.count('scur');
   const queued = row.count('qcur');
-  if (backend === undefined || server === undefined || more.length > 0) throw unexpected(reply, line);
+  const kind = row.count('type');
+  if (backend === undefined || server === undefined || kind === null || more.length > 0)
+    throw unexpected(reply, line);
   return {
     backend,
     server,
+    isServer: kind === SERVER,
     status: row.text('status') ?? '',
     weight: row.count('uweight'),
     connections: served === null || queued === null ? null : served + queued,

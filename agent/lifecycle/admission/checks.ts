@@ -3,7 +3,7 @@ import { foreignTables, uncounted, unkeepable } from './stickiness.ts';
 import { byName } from '../model/named-error.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
 import { outlasted } from '../observed/hidden-users.ts';
-import { agentToo, coverText } from '../sync/ownership.ts';
+import { agentToo, coverText, weightlessText } from '../sync/ownership.ts';
 import { howMany } from '../model/how-many.ts';
 import { answerable, onlyWarns, listed, type Objection, type Surveyed } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
@@ -116,7 +116,7 @@ function heldInDrain(
   if (!first) return null;
   const who = held.map((one) => {
     const how = isWeightless(one)
-      ? WEIGHTLESS
+      ? weightlessText(one.view)
       : `is already in DRAIN and not by lastcall${agentToo(one.view)}`;
     return `${one.balancer}: ${one.view.name} ${how}`;
   });
@@ -132,9 +132,6 @@ const FOLLOWED = 'followed: it is left as it is, counted, and not fenced';
 function isHeldInDrain({ view, held }: Surveyed): boolean {
   return held && (view.admin === 'drain' || forcedOf(view) === 'drain');
 }
-
-/** HAProxy's statistics page calls it a drain; its status is UP. */
-const WEIGHTLESS = "has weight 0, which is an operator's drain";
 
 function isWeightless({ view }: Surveyed): boolean {
   return view.weightless === true;
@@ -202,9 +199,12 @@ function heldAgainstReady(
  * back, nothing is touched.
  */
 function withoutWeight(weightless: readonly Surveyed[], soft: boolean): Objection {
-  const names = weightless.map(({ balancer, view }) => `${balancer}: ${view.name} ${WEIGHTLESS}`);
+  const names = weightless.map(({ balancer, view }) => `${balancer}: ${view.name} ${weightlessText(view)}`);
+  const agents = weightless.some(({ view }) => view.agent !== undefined)
+    ? ', or another answer of the agent,'
+    : '';
   const back = weightless.map(({ view }) => `\`set server ${view.name} weight N\``);
-  const message = `${listed(names)}, and \`ready\` gives no weight back; nothing was changed for it: ${listed(back)} first`;
+  const message = `${listed(names)}, and \`ready\` gives no weight back; nothing was changed for it: ${listed(back)}${agents} first`;
   return { code: 'held', message, soft };
 }
 

@@ -179,9 +179,18 @@ function noteForeign(draft: Draft, balancerName: string, view: ServerView, own: 
 
 /** How a server is kept from users that is not so by us. */
 export function heldText(view: ServerView): string {
-  if (view.weightless === true && view.admin === 'drain') return "has weight 0, which is an operator's drain";
+  if (view.weightless === true && view.admin === 'drain') return weightlessText(view);
   const by = view.origin === 'config' && !view.over ? 'the configuration' : `an operator${agentToo(view)}`;
   return `is held in ${forcedOf(view).toUpperCase()} by ${by}`;
+}
+
+/** HAProxy's statistics page calls it a drain; its status is UP. An agent-check's `0%` does what a command does. */
+export function weightlessText({ agent }: ServerView): string {
+  const by =
+    agent === undefined
+      ? "an operator's drain"
+      : `an operator's drain, or its agent-check's: one answers for it (${agent}), and its \`0%\` does the same`;
+  return `has weight 0, which is ${by}`;
 }
 
 /** Who else may have set it: `drain` and `maint` in an agent-check's answer do what a command does (BEHAVIOUR.md#agent-check-and-operators). */

@@ -16,7 +16,7 @@ const CYCLES = 10_000;
 /** Nodes beside each other; more of them do not end sooner on two cores. A machine that is busy otherwise takes fewer. */
 const NODES = Number(process.env['LASTCALL_SITES'] ?? 4);
 /** Of a leak on purpose. */
-const FEW = 150;
+const FEW = 80;
 /** Of a hundred cycles so many may fall into a standstill of this machine. */
 const MOST_SPOILT_PERCENT = 3;
 
@@ -43,6 +43,10 @@ const NEW_EPOCH = '  patch(draft, { epoch: draft.state.epoch + 1, epochStartedAt
 /** Put into a copy on purpose: it stays behind at each change of what is wanted. */
 const LEAKS: readonly (readonly [Measure, string])[] = [
   ['descriptors', "process.getBuiltinModule('node:fs').openSync('/dev/null');"],
+  [
+    'listeners',
+    "(globalThis.leaked ??= new AbortController()).signal.addEventListener('abort', () => undefined);",
+  ],
   ['timers', 'setTimeout(() => undefined, 3_600_000);'],
   ['heapKib', '(globalThis.leaked ??= []).push(Array.from({ length: 1_024 }, Math.random));'],
 ];
@@ -63,7 +67,7 @@ test.each(LEAKS)('%s that each operation leaves behind are found', async (measur
 
 function growing({ sizes }: Soaked): string[] {
   const growth = growthOf(sizes);
-  return MEASURES.filter((one) => growth[one].last > growth[one].limit).map(
+  return MEASURES.filter((one) => growth[one].rise > growth[one].limit).map(
     (one) => `${one}: ${JSON.stringify(growth[one])}`,
   );
 }
@@ -71,7 +75,7 @@ function growing({ sizes }: Soaked): string[] {
 /** With LASTCALL_SIZES=1 each sample as well. */
 function show(what: string, { sizes, ...rest }: Soaked): void {
   const samples = process.env['LASTCALL_SIZES'] === '1' ? sizes.map((one) => JSON.stringify(one)) : [];
-  const growth = sizes.length < 2 ? null : growthOf(sizes);
+  const growth = sizes.length < 16 ? null : growthOf(sizes);
   process.stdout.write(
     `soak: ${[`${what}: ${JSON.stringify({ ...rest, growth })}`, ...samples].join('\n')}\n`,
   );

@@ -53,6 +53,8 @@ export interface SidecarOptions {
   readonly program?: string;
   /** A module that Node loads before the program. */
   readonly preload?: string;
+  /** Called as soon as its process is there, before it takes connections. */
+  readonly onSpawn?: (life: Pick<Sidecar, 'kill' | 'ended'>) => void;
 }
 
 /** What a sidecar knows of its node. */
@@ -118,6 +120,8 @@ export async function startSidecar(
     await ended;
   };
   const stop = (): Promise<void> => end('SIGTERM');
+  const life = { kill: () => end('SIGKILL'), ended: ended.then(() => undefined) };
+  options.onSpawn?.(life);
   const waiting = new AbortController();
   try {
     await Promise.race([untilConnects(control, AbortSignal.any([signal, waiting.signal])), failed]);
@@ -133,8 +137,7 @@ export async function startSidecar(
     log: () => log,
     lastcall: (words, abort) => runLastcall([...words, '--socket', control], abort),
     stop,
-    kill: () => end('SIGKILL'),
-    ended: ended.then(() => undefined),
+    ...life,
   };
 }
 

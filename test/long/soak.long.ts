@@ -7,7 +7,7 @@ import { type Mutant, mutated, placesOf, programOf } from '../support/mutants/mu
 import { packageRoot } from '../support/sample.ts';
 import { skipped } from '../support/skip.ts';
 import { SOAK_FAULTS } from '../support/soak/faults.ts';
-import { growthOf, type Measure, MEASURES } from '../support/soak/size.ts';
+import { growingIn, growthOf, type Measure } from '../support/soak/size.ts';
 import { soak, type Soaked } from '../support/soak/soak.ts';
 
 /** Ten thousand times drain and ready with faults in between, within an hour on two quiet cores. */
@@ -36,7 +36,7 @@ test('10,000 drains and returns with faults in between leave no memory, descript
   const met = new Set(all.flatMap(({ faults }) => Object.keys(faults)));
   const playable = SOAK_FAULTS.filter(({ isOfLock }) => etcd !== null || isOfLock !== true);
   expect(playable.filter(({ name }) => !met.has(name)).map(({ name }) => name)).toEqual([]);
-  expect(all.flatMap(growing)).toEqual([]);
+  expect(all.flatMap(({ sizes }) => growingIn(growthOf(sizes)))).toEqual([]);
 });
 
 const NEW_EPOCH = '  patch(draft, { epoch: draft.state.epoch + 1, epochStartedAt: draft.at });';
@@ -59,18 +59,11 @@ test.each(LEAKS)('%s that each operation leaves behind are found', async (measur
   try {
     const soaked = await soak({ cycles: FEW, etcd: null, program: await programOf(copy, packageRoot()) });
     show(`${measure} left behind`, soaked);
-    expect(growing(soaked).join()).toContain(measure);
+    expect(growingIn(growthOf(soaked.sizes)).join()).toContain(measure);
   } finally {
     await rm(copy, { recursive: true, force: true });
   }
 });
-
-function growing({ sizes }: Soaked): string[] {
-  const growth = growthOf(sizes);
-  return MEASURES.filter((one) => growth[one].rise > growth[one].limit).map(
-    (one) => `${one}: ${JSON.stringify(growth[one])}`,
-  );
-}
 
 /** With LASTCALL_SIZES=1 each sample as well. */
 function show(what: string, { sizes, ...rest }: Soaked): void {

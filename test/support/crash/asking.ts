@@ -24,11 +24,11 @@ export interface AskedVerb {
 /** Another lastcall.cjs, and what is done once its process is there. */
 export interface MortalOptions {
   readonly program?: string | undefined;
-  readonly onSpawn?: (life: Life) => void;
+  readonly onSpawn?: (life: SidecarProcess) => void;
 }
 
 /** The process of a sidecar, whether it takes connections or not. */
-type Life = Pick<Sidecar, 'kill' | 'ended'>;
+type SidecarProcess = Pick<Sidecar, 'kill' | 'ended'>;
 
 /** Starts a sidecar that can be killed at its writes, on the machine of that place. */
 export function startMortal(place: CrashPlace, verb: VerbName, options: MortalOptions = {}): Promise<Agent> {
@@ -93,8 +93,8 @@ export async function bootUntilKilled(
   if (recordAt(state)?.op?.id !== id)
     throw new Error(`the reboot ${id} is not on disk when it was asked for`);
   machine.boot();
-  let onSpawn: (life: Life) => void = () => undefined;
-  const spawned = new Promise<Life>((resolve) => (onSpawn = resolve));
+  let onSpawn: (life: SidecarProcess) => void = () => undefined;
+  const spawned = new Promise<SidecarProcess>((resolve) => (onSpawn = resolve));
   const killer = arm(place, async () => (await spawned).kill(), point);
   const ended = startMortal(place, point.verb, { program, onSpawn }).then((next) => next.ends(id));
   const broken: string[] = [];
@@ -110,7 +110,7 @@ export async function bootUntilKilled(
 /** @returns whether it was killed at its point, before what it was waited for */
 async function endedOrKilled(
   work: Promise<unknown>,
-  life: Life,
+  life: SidecarProcess,
   killer: Killer,
   broken: string[],
 ): Promise<boolean> {

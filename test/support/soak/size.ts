@@ -85,6 +85,13 @@ export function growthOf(sizes: readonly Size[]): Readonly<Record<Measure, Growt
   };
 }
 
+/** What is not flat, with the figures. */
+export function growingIn(growth: Readonly<Record<Measure, Growth>>): readonly string[] {
+  return MEASURES.filter((one) => growth[one].rise > growth[one].limit).map(
+    (one) => `${one}: ${JSON.stringify(growth[one])}`,
+  );
+}
+
 function growth(sizes: readonly Size[], measure: Measure): Growth {
   const slope = median(slopesOf(sizes, measure));
   const cycles = (sizes.at(-1)?.cycle ?? 0) - (sizes[0]?.cycle ?? 0);

@@ -32,7 +32,7 @@ describe('The package that `npm pack` makes in a clone that was never built', ()
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name).slice(installed.length + 1));
   }, 120_000);
-  afterAll(() => temp.remove());
+  afterAll(() => temp.remove(), 120_000);
 
   test('holds the program, the files to deploy and nothing of the tests', () => {
     expect(files).toEqual(

@@ -56,11 +56,11 @@ export interface Balancer {
 
   /**
    * A poll with all that an operation needs before it begins; also proves that we may write.
-   * @param scope `all` by default, with the one full listing of all servers; `stickiness` without it; `capacity`: a
-   *   poll and the siblings of our servers, nothing else (it asks for no level, and grows with the servers of our
-   *   backends)
-   * @param before where our servers were seen last: another server with the address of one that HAProxy has no more
-   *   is this application by another name; none by default
+   * @param scope `all` by default, with the one full listing of all servers; `reload`: the same in an operation, where
+   *   HAProxy may have lost a server of ours; `relatives`: the same without what binds users; `capacity`: a poll and the
+   *   siblings of our servers, nothing else (it asks for no level, and grows with the servers of our backends)
+   * @param before in an operation: where our servers led to this node when it began. Another server with that address is
+   *   this application by another name, wherever ours leads by now; none by default
    * @throws LastcallError as `look`
    */
   survey(signal: AbortSignal, scope?: SurveyScope, before?: Addresses): Promise<Survey>;

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { type Clock, withDeadline } from '../system/clock.ts';
-import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
+import { isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { createMutex, type Mutex } from '../system/mutex.ts';
 import type { EntryOwner } from './file-document.ts';
+import { cureOf } from './file-cures.ts';
 
 /** One question to the lock by a file, from when it is asked to its real end. */
 export interface FileQuestion {
@@ -26,12 +27,6 @@ export interface LockIdentity {
 /** The time for one question, in milliseconds: far above that of a local disk. */
 const ASK_MS = 2_000;
 
-/** The disk, or this user's part of it, has no room left. */
-const FULL = ['ENOSPC', 'EDQUOT'];
-const MAKE_ROOM = 'make room there: no slot is taken or given back until then';
-const SEE_DIRECTORY =
-  'see that it is a directory of root or of a node, that the group of the nodes may write to and no other user';
-
 /**
  * By directory and owner, and not by lock: a reload of the configuration makes a new lock while the old one may have a
  * change under way. As many as the configuration has named since the start.
@@ -54,7 +49,7 @@ export async function askExclusively<T>(
     new LastcallError('locked', `${name} cannot be asked: ${why}`, {
       target: path,
       elapsedMs: clock.now() - begun,
-      next: FULL.includes(errnoOf(cause) ?? '') ? MAKE_ROOM : SEE_DIRECTORY,
+      next: cureOf(cause),
       cause,
     });
   const late = (): LastcallError => failed(`no answer within ${ASK_MS} ms`);

@@ -1,4 +1,5 @@
 import { readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Claim, PoolView, SlotHolder } from '../lifecycle/model/pool.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
@@ -16,7 +17,7 @@ import { askExclusively, type FileQuestion } from './exclusive-question.ts';
 import { assertTrusted } from './lock-directory.ts';
 import type { FleetLock } from './lock.ts';
 import { isTurn, viewOf } from './pool-queue.ts';
-import { latest, makeVersions, replace } from './versions.ts';
+import { latest, makeVersions, replace, UnreadableVersion } from './versions.ts';
 
 /**
  * The lock of the nodes of one machine, each of which may run as a user of its own: a directory that their common group may
@@ -123,9 +124,7 @@ async function read(path: string): Promise<Read> {
   const version = await latest(path);
   const document = readDocument(version.text);
   if (document === null)
-    throw new Error(
-      `${path}/${version.number} is not what lastcall writes; remove it once no node of its pools is out`,
-    );
+    throw new UnreadableVersion(join(path, String(version.number)), 'is not what lastcall writes');
   return { version, document };
 }
 

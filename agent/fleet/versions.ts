@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, link, lstat, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, LastcallError } from '../system/error.ts';
+import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 
 /**
  * A text that several processes of one machine replace by comparison: a directory of numbered files, of which the one
@@ -16,8 +16,24 @@ export interface Version {
   readonly text: string | null;
 }
 
+/** A version that cannot be read, or that no lastcall has written. */
+export class UnreadableVersion extends Error {
+  override readonly name = 'UnreadableVersion';
+  readonly file: string;
+
+  /** @param why the rest of the sentence that begins with the file */
+  constructor(file: string, why: string, cause?: unknown) {
+    super(`${file} ${why}`, { cause });
+    this.file = file;
+  }
+}
+
 /** Far above any pool; what is longer was not written by us. */
 const MAX_BYTES = 1024 * 1024;
+/** No version can follow it: numbers have 15 digits at most, so that each is exact. Counted from 1 it is never reached. */
+const LAST_NUMBER = 999_999_999_999_999;
+/** How many leftovers one change looks at, of each kind: the next changes see to the rest. */
+const MOST_LEFT = 64;
 /** How old a leftover file has to be, in milliseconds: far above the deadline of a writer, which has ended by then. */
 const LEFT_MS = 5 * 60_000;
 /** Readable for the group, so that nodes may run as users of their own. */
@@ -40,13 +56,16 @@ export async function makeVersions(directory: string): Promise<void> {
 
 /**
  * The version that counts now.
- * @throws the system's error; Error where it is not a regular file, or too long
+ * @throws the system's error; UnreadableVersion where it cannot be read, is not a regular file, is too long, or is the last one
  */
 export async function latest(directory: string): Promise<Version> {
   for (;;) {
     const [number = 0] = await numbersIn(directory);
     if (number === 0) return { number, text: null };
-    const text = await textOf(join(directory, String(number)));
+    const file = join(directory, String(number));
+    const text = await textOf(file);
+    if (number === LAST_NUMBER)
+      throw new UnreadableVersion(file, 'has the highest number, which lastcall never reaches');
     // Removed in between: it has a successor.
     if (text !== null) return { number, text };
   }
@@ -80,7 +99,7 @@ export async function replace(
       await rm(target, { force: true });
       return 'succeeded';
     }
-    await removeAll(directory, [...lower.map(String), ...(await leftIn(directory, own))]);
+    await removeAll(directory, [...lower.slice(0, MOST_LEFT).map(String), ...(await leftIn(directory, own))]);
     return 'replaced';
   } finally {
     await rm(own, { force: true });
@@ -109,7 +128,8 @@ async function numbersIn(directory: string): Promise<number[]> {
 async function leftIn(directory: string, own: string): Promise<string[]> {
   const { mtimeMs } = await stat(own);
   const left: string[] = [];
-  for (const name of (await readdir(directory)).filter((one) => /^new-[\da-f-]{36}$/.test(one))) {
+  const names = (await readdir(directory)).filter((one) => /^new-[\da-f-]{36}$/.test(one));
+  for (const name of names.slice(0, MOST_LEFT)) {
     const written = await modifiedAt(join(directory, name));
     if (written !== null && mtimeMs - written > LEFT_MS) left.push(name);
   }
@@ -126,11 +146,13 @@ async function modifiedAt(path: string): Promise<number | null> {
   }
 }
 
-/** In a directory where each user may remove its own files alone, those of others stay, and harm nothing. */
+/** What may stay, and harms nothing: the files of others where each user may remove its own alone, and what is no file. */
+const STAYS: readonly (string | undefined)[] = ['EPERM', 'EACCES', 'EBUSY', 'ERR_FS_EISDIR'];
+
 async function removeAll(directory: string, names: readonly string[]): Promise<void> {
   for (const name of names)
     await rm(join(directory, name), { force: true }).catch((error: unknown) => {
-      if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;
+      if (!STAYS.includes(errnoOf(error))) throw error;
     });
 }
 
@@ -164,18 +186,26 @@ async function giveTo(handle: FileHandle, group: number): Promise<void> {
   if (gid !== group) await handle.chown(uid, group);
 }
 
-/** @returns null when it is not there any more */
-async function textOf(path: string): Promise<string | null> {
-  const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
-  const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
+/**
+ * @returns null when it is not there any more
+ * @throws UnreadableVersion
+ */
+async function textOf(file: string): Promise<string | null> {
+  try {
+    return await readRegular(file);
+  } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;
-    throw error;
-  });
-  if (handle === null) return null;
+    throw new UnreadableVersion(file, `cannot be read (${messageOf(error)})`, error);
+  }
+}
+
+async function readRegular(file: string): Promise<string> {
+  const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+  const handle = await open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const stat = await handle.stat();
-    if (!stat.isFile()) throw new Error(`${path} is not a regular file`);
-    if (stat.size > MAX_BYTES) throw new Error(`${path} is longer than ${MAX_BYTES} bytes`);
+    if (!stat.isFile()) throw new Error('it is not a regular file');
+    if (stat.size > MAX_BYTES) throw new Error(`it is longer than ${MAX_BYTES} bytes`);
     return await handle.readFile('utf8');
   } finally {
     await handle.close();

@@ -151,10 +151,10 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       expect((await balancer.survey(never)).facts).toMatchObject([
         { usable: false, usableOthers: 0, missing: ['app/app2 (MAINT)'] },
       ]);
-      // Asked again in an operation: only what binds users.
-      expect(await balancer.survey(never, 'stickiness')).toMatchObject({
-        facts: [{ usableOthers: null, sticky: 'cookie' }],
-        relatives: null,
+      // Asked again in an operation: only who else it is.
+      expect(await balancer.survey(never, 'relatives')).toMatchObject({
+        facts: [],
+        relatives: [{ name: 'app/app2', by: 'address' }],
       });
     });
 

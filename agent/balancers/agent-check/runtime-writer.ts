@@ -65,8 +65,9 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     seesOldWorkers: reader.seesOldWorkers,
     look,
     async survey(signal, scope, before) {
-      // A survey of the siblings comes in the middle of an operation: it waits for no poll.
-      if (scope === 'capacity') return withoutAgents(await reader.survey(signal, scope));
+      // These come in the middle of an operation: they wait for no poll.
+      if (scope === 'capacity' || scope === 'relatives')
+        return withoutAgents(await reader.survey(signal, scope, before));
       await callers.resolve();
       // Without this look a HAProxy that is gone, or has no such server, would be waited for like one that does not poll.
       const { servers } = await lookWithAgents(signal);

@@ -20,8 +20,8 @@ export interface Kinship {
  * @param rows of `show stat`, the BACKEND rows too
  * @param listed the servers of this node, by `backend/server`
  * @param level of the socket: below operator it shows no addresses (tried on 2.6.12 and 3.2.26)
- * @param before addresses of ours as they were seen last: a reload that gives a server of ours another name takes the
- *   row away, and the application stays
+ * @param before addresses at which ours have led to this node: a reload may take a row away, and a controller give it
+ *   another address, and the application stays where it was
  */
 export function kinshipOf(
   rows: readonly ListedServer[],
@@ -37,8 +37,7 @@ export function kinshipOf(
   const own = new Map(servers.map((row) => [nameOf(row), row]));
   const homes = new Map(
     [...listed.keys()].flatMap((name) => {
-      const row = own.get(name);
-      const address = comparable(row === undefined ? before[name] : row.address);
+      const address = comparable(before[name] ?? own.get(name)?.address);
       return address === null ? [] : [[address, name] as const];
     }),
   );

@@ -63,7 +63,7 @@ export async function surveyOwn(
 
 /**
  * The second part, which no look has to wait for: the stick tables, and one list of all servers.
- * @param before where our servers were seen last
+ * @param before where our servers led to this node last; before an operation (`all`) that is where they lead now
  * @throws LastcallError as `look`
  */
 export async function surveyAround(
@@ -72,13 +72,13 @@ export async function surveyAround(
   own: OwnReadings,
   { scope, before }: { readonly scope: SurveyScope; readonly before: Addresses },
 ): Promise<Survey> {
-  const around = scope === 'stickiness' ? null : await lookAround(context, connections, own, before);
+  const around = await lookAround(context, connections, own, scope === 'all' ? {} : before);
   const tables = once(() => sortedTables(context, connections, own));
   const facts: ServerSurvey[] = [];
-  for (const { view, reading } of thereOf(own)) {
+  for (const { view, reading } of scope === 'relatives' ? [] : thereOf(own)) {
     const { row, backend } = reading;
     const bound = await stickyReason({ row, backend, level: own.level, tables });
-    const neighbours = around?.neighbours.get(view.name) ?? UNASKED;
+    const neighbours = around.neighbours.get(view.name) ?? UNKNOWN;
     const weight = row.count('uweight');
     const usable = view.admin === 'ready' && isUsable({ status: row.text('status') ?? '', weight });
     facts.push({ name: view.name, usable, ...neighbours, ...bound });
@@ -93,10 +93,10 @@ export async function surveyAround(
       thereOf(own).map(({ view, reading }) => ({ server: view.name, row: reading.row })),
     ),
     facts,
-    relatives: around?.kinship.relatives ?? null,
+    relatives: around.kinship.relatives,
     foreignTables: asked?.foreign ?? [],
-    blind: around?.kinship.blind ?? null,
-    uncompared: around?.kinship.uncompared ?? [],
+    blind: around.kinship.blind,
+    uncompared: around.kinship.uncompared,
   };
 }
 
@@ -107,7 +107,7 @@ function thereOf({
   return servers.flatMap(({ view, reading }) => (reading === null ? [] : [{ view, reading }]));
 }
 
-const UNASKED: NeighbourServers = { role: null, usableOthers: null, standbys: [], missing: [] };
+const UNKNOWN: NeighbourServers = { role: null, usableOthers: null, standbys: [], missing: [] };
 
 async function lookAround(
   context: DriverContext,

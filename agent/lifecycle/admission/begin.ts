@@ -17,10 +17,10 @@ import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
 import { baselineOf } from '../report/result.ts';
 import { type Candidate, comesBack, NO_BINDINGS, type Operation } from '../model/operation.ts';
 import { NO_REASSERTS } from '../model/recorded-parts.ts';
-import { asReady, released, type ServerState } from '../model/server-state.ts';
+import { asReady, released, type ServerState, takenOver } from '../model/server-state.ts';
 import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../step-draft.ts';
 import type { ServerView } from '../model/observation.ts';
-import { applyForce } from './terms.ts';
+import { applyForce, takeOverHeld } from './terms.ts';
 import { asWarnings, textsOf, withWarning } from '../model/warnings.ts';
 
 /** A request that was admitted, and the operation that it becomes. */
@@ -110,6 +110,7 @@ function installOut(draft: Draft, candidate: Candidate, asked: Operation): void 
   }
   patch(draft, { op, ...endsHold });
   patchOuting(draft, terms);
+  const taken = request.force ? takeOverHeld(draft) : 0;
   if (app.gone && request.kind === 'restart') {
     patch(draft, { op: { ...op, deadline: draft.at + op.returnMs } });
     return warm(draft);
@@ -118,7 +119,7 @@ function installOut(draft: Draft, candidate: Candidate, asked: Operation): void 
   // a warning.
   if (outing?.forcedOut) return startForce(draft, 'the drain before it was forced', false);
   // A node in mere DRAIN may have got users since it was drained: zero and quiet come before the fence.
-  const isOpen = !app.gone && followed(draft.policy, draft.state).length > 0;
+  const isOpen = !app.gone && (taken > 0 || followed(draft.policy, draft.state).length > 0);
   if (outing?.level === 'maint' && !isOpen && !PHASES[phase].waits) return raiseFence(draft);
   setIntent(draft, 'draining', { outing: { level: 'drain', fence: null } });
 }
@@ -168,8 +169,7 @@ function takeServers(draft: Draft, candidate: Candidate, takeOver = candidate.re
     // `ready` gives no weight back, so there is nothing to take over.
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
     // After a takeover any state may be replaced.
-    if (own.found)
-      return own.foreign !== null && over ? { ...own, foreign: null, possiblyOurs: ['drain', 'maint'] } : own;
+    if (own.found) return over ? takenOver(own) : own;
     return { ...released(own), ...asFound(view, over) };
   });
 }

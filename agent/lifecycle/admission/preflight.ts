@@ -17,12 +17,11 @@ import { carryOut, propose } from './proposal.ts';
 import { beginReading, isRead } from './readable.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from '../report/result.ts';
-import { askForSlot, onClaimUnsaved } from './slot-request.ts';
+import { askForSlot, mayBeOthersTurn, onClaimUnsaved } from './slot-request.ts';
 import { type Candidate, comesBack, type Need, stopsApp } from '../model/operation.ts';
 import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import { askSurvey, remember } from '../observed/surroundings.ts';
-import { isShutTwin } from '../observed/unlisted-servers.ts';
 import { emit, type EventOf, isDurable, patch, save, type Draft } from '../step-draft.ts';
 
 /**
@@ -71,15 +70,9 @@ export function beginChecks(draft: Draft, request: Request): void {
   }
 }
 
-/**
- * A node that is out was surveyed when it went; a stop asks again where a reload may have changed that, or where one of its
- * application's servers was shut then.
- */
+/** A node that is out was surveyed when it went; a stop asks again: no poll shows who else leads to this node since. */
 function asks({ phase, balancers }: State, name: string, stops: boolean): boolean {
-  if (isInRotation(phase)) return true;
-  const { reloaded = null, error = null, around = null } = balancers[name] ?? {};
-  const mayDiffer = reloaded !== null || around?.relatives.some(isShutTwin) === true;
-  return stops && isOutward(phase) && mayDiffer && error === null;
+  return isInRotation(phase) || (stops && isOutward(phase) && (balancers[name]?.error ?? null) === null);
 }
 
 function lookForLife({ policy }: Draft, { id }: Request): Effect {
@@ -204,10 +197,11 @@ export function admit(draft: Draft): void {
   if (draft.state.op === null && isAlready(draft, request))
     return answerAlready(draft, request, candidate.at);
   const { refusal, warnings, objections } = runChecks(draft, candidate);
+  const isOthersTurn = mayBeOthersTurn(draft, candidate, objections);
   const dry = {
     objections: objections.map(({ code, message, soft = false }) => ({ code, message, soft })),
   };
-  if (refusal) {
+  if (refusal && !isOthersTurn) {
     const { code, message } = refusal;
     return refuse(draft, request, candidate.at, code, message, warnings, request.dryRun ? dry : {});
   }
@@ -217,6 +211,8 @@ export function admit(draft: Draft): void {
   }
   const turn = askForSlot(draft, candidate);
   if (turn === 'wait' || turn === 'over') return;
+  // The one that was out has come back meanwhile, perhaps: everything is asked anew with the slot.
+  if (isOthersTurn) return patch(draft, { queue: [request, ...draft.state.queue] });
   // In rotation users come and go: the survey has counted them for this request.
   const since = isInRotation(draft.state.phase) ? candidate.at : -1;
   propose(draft, candidate, newOperation(draft, request, [...warnings, ...turn.go], since));

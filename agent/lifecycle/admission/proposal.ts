@@ -43,8 +43,8 @@ function withIt({ policy, state }: Draft, proposal: Proposal): State {
 export function recordNow(draft: Draft): StateRecord {
   const { pending } = draft.state;
   if (pending?.kind !== 'install' || isOutdated(draft.state, pending.candidate))
-    return recordOf(draft.state, draft.at);
-  const record = recordOf(withIt({ ...draft, state: withWanted(draft) }, pending), draft.at);
+    return recordOf(draft.state, draft.at, draft.policy);
+  const record = recordOf(withIt({ ...draft, state: withWanted(draft) }, pending), draft.at, draft.policy);
   patch(draft, { pending: { ...pending, record } });
   return record;
 }
@@ -90,7 +90,7 @@ export function carryOut(draft: Draft, proposal: Proposal): void {
   const since = then.state.phase === draft.state.phase ? then.state.since : draft.at;
   const epochStartedAt = then.state.epoch === draft.state.epoch ? draft.state.epochStartedAt : draft.at;
   draft.state = { ...then.state, now: draft.at, epochStartedAt, since };
-  if (record !== null && isSame(recordOf(draft.state, record.savedAt), record))
+  if (record !== null && isSame(recordOf(draft.state, record.savedAt, draft.policy), record))
     patch(draft, { save: last, intentSave: Math.min(draft.state.intentSave, saved) });
   if (ticket === null) answerAtOnce(draft, request, candidate.at, textsOf(op.warnings));
   else replyTo(draft, { request, ticket });

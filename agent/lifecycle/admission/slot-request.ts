@@ -5,14 +5,14 @@ import { goOnWithoutSlot, isSlotNeeded, UNREFUSED_WAIT_MS } from '../phases/slot
 import { onlyWarns, type Objection } from '../model/objection.ts';
 import type { Candidate } from '../model/operation.ts';
 import type { Request } from '../model/api.ts';
-import type { Slot, SlotRequest } from '../model/slot.ts';
+import { type Slot, type SlotRequest, takesOut } from '../model/slot.ts';
 import { answer, dropAcceptance, refuse } from '../report/result.ts';
 import { emit, patch, resave, save, type Draft } from '../step-draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 
 /**
- * The slot that a request needs in its pool, asked for when no check has an objection: it has one, is refused, or is
- * accepted and waits. After a wait everything is asked anew.
+ * The slot that a request needs in its pool, asked for when no check has an objection, or the guard alone has one that a
+ * node on that slot may be the cause of: it has one, is refused, or is accepted and waits. After a wait everything is asked anew.
  */
 
 /** How many of the waiting callers are named to one more who cannot wait. */
@@ -20,6 +20,22 @@ const MOST_NAMED = 5;
 
 /** `go` with the warnings of a request that cannot be refused; `wait`: the lock has not answered; `over`: refused, or waits. */
 export type SlotAnswer = { readonly go: readonly string[] } | 'wait' | 'over';
+
+/**
+ * Whether a request that would wait for a slot is refused by the guard alone, and holds none yet: too few others are there
+ * because one of them is out on that slot, perhaps. Then the lock is asked: a request that gets the slot is checked anew.
+ */
+export function mayBeOthersTurn(
+  { policy, state: { slot } }: Draft,
+  { request, turnAt }: Candidate,
+  objections: readonly Objection[],
+): boolean {
+  if (request.dryRun || request.waitForSlotMs == null || policy.pool === null || !takesOut(request.kind))
+    return false;
+  const wasHeld = turnAt === null && (slot?.is === 'held' || slot?.isOver === true);
+  const refusing = objections.filter(({ soft, code }) => soft !== true && !onlyWarns(request, code));
+  return !wasHeld && refusing.length > 0 && refusing.every(({ code }) => code === 'guard');
+}
 
 /** @param candidate all of whose checks are in */
 export function askForSlot(draft: Draft, candidate: Candidate): SlotAnswer {

@@ -8,6 +8,7 @@ import type { Request, Terms } from '../model/api.ts';
 import { isOutward } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Operation } from '../model/operation.ts';
+import { takenOver } from '../model/server-state.ts';
 import { setIntent, mapServers, patch, patchOuting, type Draft } from '../step-draft.ts';
 
 /** What a caller who joins asks for beyond the running operation: it holds from then on. */
@@ -49,7 +50,7 @@ export function applyTerms(draft: Draft, op: Operation, request: Request, terms:
 export function applyForce(draft: Draft, request: Request): void {
   downgradeToWarnings(draft, request);
   if (draft.state.hold) patch(draft, endHold(draft, `${request.kind} by ${request.by} goes over it`));
-  takeOver(draft);
+  takeOverHeld(draft);
 }
 
 /** From now on the guard, and users who are bound by now, only warn instead of ending the operation. */
@@ -63,8 +64,9 @@ export function downgradeToWarnings(draft: Draft, request: Request): void {
 /**
  * A foreign state becomes ours, and is the one restored at the end. Behind it users were not kept out by us, so a
  * fence goes back to DRAIN first.
+ * @returns how many servers it took over
  */
-function takeOver(draft: Draft): void {
+export function takeOverHeld(draft: Draft): number {
   const { phase, outing, app, balancers } = draft.state;
   const isOut = isOutward(phase);
   let taken = 0;
@@ -74,17 +76,9 @@ function takeOver(draft: Draft): void {
     const isWeightless = !isOut && balancer !== undefined && viewOf(balancer, name)?.weightless === true;
     if (own.found === null || own.foreign === null || isWeightless) return own;
     taken += 1;
-    const { admin } = own.foreign === 'unknown' ? own.found : { admin: own.foreign };
-    // As if it had been found so: one in MAINT has no users, and stays in it.
-    const everWritten = own.foreign === 'unknown' ? own.everWritten : [admin];
-    return {
-      ...own,
-      found: { ...own.found, admin },
-      foreign: null,
-      possiblyOurs: ['drain', 'maint'],
-      everWritten,
-    };
+    return takenOver(own);
   });
-  if (taken === 0 || !isOut || outing?.level !== 'maint' || outing.force !== null || app.gone) return;
-  setIntent(draft, 'draining', { ...noStop(draft), outing: { level: 'drain', fence: null } });
+  if (taken > 0 && isOut && outing?.level === 'maint' && outing.force === null && !app.gone)
+    setIntent(draft, 'draining', { ...noStop(draft), outing: { level: 'drain', fence: null } });
+  return taken;
 }

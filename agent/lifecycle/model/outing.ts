@@ -77,9 +77,9 @@ export interface Quiet {
   readonly totals: Totals;
 }
 
-/** What binds users is asked once more before the fence of a stop. */
+/** Who else is this application, and what binds users, is asked once more before the fence, and before the stop. */
 export interface Recheck {
-  /** Which silence it belongs to: `Quiet.since`. */
+  /** To which silence (`Quiet.since`) or which fence (`Fence.confirmedAt`) it belongs. */
   readonly since: number;
   /** Balancers that have not answered. */
   readonly left: readonly string[];

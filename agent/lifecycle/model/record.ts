@@ -64,9 +64,9 @@ export interface StateRecord {
   readonly waiting?: readonly SlotRequest[];
 }
 
-/** `soak` is absent where there is none, and in an older record; so are `lock` and `wasHeld`. */
+/** `soak` is absent where there is none, and in an older record; so are `lock`, `wasHeld` and `namedAtLock`. */
 export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'> &
-  Partial<Pick<Slot, 'lock' | 'wasHeld'>> & { readonly soak?: SavedSoak };
+  Partial<Pick<Slot, 'lock' | 'wasHeld' | 'namedAtLock'>> & { readonly soak?: SavedSoak };
 
 /** `unknownSince` is absent in an older record. */
 type SavedSoak = Omit<Soak, 'unknownSince'> & Partial<Pick<Soak, 'unknownSince'>>;

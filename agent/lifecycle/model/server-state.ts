@@ -23,11 +23,15 @@ export interface BalancerState {
   /** The surroundings in the last survey of an operation; null = no survey yet. */
   readonly around: Surroundings | null;
   /**
-   * A reload may have brought servers of this application that are not listed: `asked` is the operation for which that
-   * is asked, null = it has not been yet. null altogether = no reload, or it is answered.
+   * A reload, or a command that gave a server of ours another address, may have brought servers of this application that
+   * are not listed: `asked` is the operation for which that is asked, null = it has not been yet. null altogether =
+   * neither, or it is answered.
    */
   readonly reloaded: { readonly asked: string | null } | null;
-  /** Where each server was seen last, also one that a reload has taken away since. */
+  /**
+   * Where each server was seen last, also one that a reload has taken away since. While the node is out with an
+   * application that may live: where it led when the node began to go out.
+   */
   readonly addresses: Addresses;
   readonly servers: Readonly<Record<string, ServerState>>;
 }
@@ -104,6 +108,14 @@ export const NO_SERVER: ServerState = {
 /** Nothing is wanted of it any more; what is on its way to it still is. */
 export function released({ write: { underWay, answeredAt } }: ServerState): ServerState {
   return { ...NO_SERVER, write: { ...NO_WRITE, underWay, answeredAt } };
+}
+
+/** A state that held it becomes ours, as if the outing had found it so: that is what is put back, and one in MAINT stays in it. */
+export function takenOver(own: ServerState): ServerState {
+  const { found, foreign } = own;
+  if (found === null || foreign === null) return own;
+  const taken = foreign === 'unknown' ? {} : { found: { ...found, admin: foreign }, everWritten: [foreign] };
+  return { ...own, ...taken, foreign: null, possiblyOurs: ['drain', 'maint'] };
 }
 
 /** For the next operation it was found READY, whatever state of an operator this outing had taken over. */

@@ -11,6 +11,8 @@ export interface Slot {
   readonly is: 'unknown' | 'waits' | 'held' | 'lost';
   /** It was held since it was asked for, by this sidecar or by one before it. */
   readonly wasHeld: boolean;
+  /** The servers that the lock's own entry of the claim named when it was read last; `claim` may be newer. */
+  readonly namedAtLock: Claim['servers'];
   readonly view: PoolView | null;
   /** Why the last question was not answered; null = it was. */
   readonly error: string | null;
@@ -71,6 +73,7 @@ export const NEW_SOAK: Soak = { since: null, unknownSince: null, failure: null }
 export const NEW_SLOT: Omit<Slot, 'claim' | 'lock' | 'save'> = {
   is: 'unknown',
   wasHeld: false,
+  namedAtLock: {},
   view: null,
   error: null,
   begun: -1,

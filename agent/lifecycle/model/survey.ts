@@ -22,10 +22,10 @@ export interface Sibling {
 }
 
 /**
- * What a survey is about: everything (`reload`: of the servers that HAProxy still has), only what binds users, or only
- * the siblings of this node's servers (`capacity`).
+ * What a survey is about: everything (`reload`: of the servers that HAProxy still has), only who else is this application
+ * (`relatives`), or only the siblings of this node's servers (`capacity`).
  */
-export type SurveyScope = 'all' | 'reload' | 'stickiness' | 'capacity';
+export type SurveyScope = 'all' | 'reload' | 'relatives' | 'capacity';
 
 /** What is asked only once, before an operation begins, because it costs more than a poll. */
 export interface ServerSurvey {

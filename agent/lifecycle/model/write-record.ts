@@ -2,6 +2,7 @@ import { desired } from './desired.ts';
 import type { Admin, Worker } from './observation.ts';
 import type { Operation } from './operation.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
+import type { Policy } from './policy.ts';
 import type { Ramp } from './ramp.ts';
 import type { Slot, SlotRequest } from './slot.ts';
 import type {
@@ -14,27 +15,21 @@ import type {
 } from './record.ts';
 import { type BalancerState, type ServerState, lastSeen } from './server-state.ts';
 import type { State } from './state.ts';
+import { isUnnamed } from './unnamed.ts';
 import { MOST_WARNINGS } from './warnings.ts';
 
 /** The record of a state: its parts as the disk keeps them. */
 
-/** The record of a state, as of `at`. */
-export function recordOf(state: State, at: number): StateRecord {
-  const savedServers = (servers: BalancerState['servers']): Readonly<Record<string, SavedServer>> =>
-    mapValues(servers, (own) => saved(own, desired(state, own)));
-  const balancers = mapValues(state.balancers, (balancer) => ({
-    ...savedWorker(balancer.worker),
-    ...(balancer.around === null ? {} : { relatives: balancer.around.relatives }),
-    seen: lastSeen(balancer),
-    addresses: balancer.addresses,
-    reloaded: balancer.reloaded !== null,
-    servers: savedServers(balancer.servers),
-  }));
-  // Servers that the configuration lost are saved as they were: configured again they are understood as before.
-  const lost = mapValues(state.lost, (servers) => ({
-    ...savedWorker(null),
-    servers: savedServers(servers),
-  }));
+/**
+ * The record of a state, as of `at`.
+ * @param policy the pool of the node: where its slot does not name a server yet, nothing is about to be written
+ */
+export function recordOf(
+  state: State,
+  at: number,
+  policy: Pick<Policy, 'pool'> = { pool: null },
+): StateRecord {
+  const balancers = savedBalancers(state, policy);
   const { app, epoch, hold, op, signedOut, slot } = state;
   const waiting = [...calledOf(state), ...state.waiting];
   return {
@@ -43,20 +38,41 @@ export function recordOf(state: State, at: number): StateRecord {
     phase: state.boot?.to ?? state.phase,
     epoch,
     op: op && savedOperation(op),
-    balancers: { ...lost, ...balancers },
+    balancers,
     proof: app.proof,
     appGone: app.gone,
     ...(app.unprovenEnd !== null && { appUnproven: true }),
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
-    fencedBefore: state.outing?.fencedBefore === true || everWroteMaint({ ...lost, ...balancers }),
+    fencedBefore: state.outing?.fencedBefore === true || everWroteMaint(balancers),
     signedOut,
     fresh: state.boot?.fresh ?? false,
     hold,
     ...(slot !== null && { slot: savedSlot(slot) }),
     ...(waiting.length > 0 && { waiting }),
   };
+}
+
+function savedBalancers(state: State, policy: Pick<Policy, 'pool'>): StateRecord['balancers'] {
+  const savedServers = (name: string, servers: BalancerState['servers']): Record<string, SavedServer> =>
+    mapValues(servers, (own, server) =>
+      saved(own, isUnnamed(policy, state, name, server) ? null : desired(state, own)),
+    );
+  // Servers that the configuration lost are saved as they were: configured again they are understood as before.
+  const lost = mapValues(state.lost, (servers, name) => ({
+    ...savedWorker(null),
+    servers: savedServers(name, servers),
+  }));
+  const balancers = mapValues(state.balancers, (balancer, name) => ({
+    ...savedWorker(balancer.worker),
+    ...(balancer.around === null ? {} : { relatives: balancer.around.relatives }),
+    seen: lastSeen(balancer),
+    addresses: balancer.addresses,
+    reloaded: balancer.reloaded !== null,
+    servers: savedServers(name, balancer.servers),
+  }));
+  return { ...lost, ...balancers };
 }
 
 /**
@@ -123,9 +139,9 @@ function savedWorker(worker: Worker | null): Required<SavedWorker> {
 
 export function mapValues<T, U>(
   record: Readonly<Record<string, T>>,
-  change: (value: T) => U,
-): Readonly<Record<string, U>> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+  change: (value: T, key: string) => U,
+): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value, key)]));
 }
 
 /**
@@ -149,6 +165,7 @@ function savedRamp({ ours: _ours, write: _write, ...ramp }: Ramp): SavedRamp {
 }
 
 /** What happens while no sidecar runs is unknown: the time of a soak begins anew. */
-function savedSlot({ claim, lock, wasHeld, isOver, failure, soak }: Slot): SavedSlot {
-  return { claim, lock, wasHeld, isOver, failure, ...(soak !== null && { soak: { ...soak, since: null } }) };
+function savedSlot({ claim, lock, wasHeld, namedAtLock, isOver, failure, soak }: Slot): SavedSlot {
+  const known = { claim, lock, wasHeld, namedAtLock };
+  return { ...known, isOver, failure, ...(soak !== null && { soak: { ...soak, since: null } }) };
 }

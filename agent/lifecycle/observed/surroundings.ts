@@ -3,20 +3,23 @@ import { isOutward, PHASES } from '../model/phase.ts';
 import type { State } from '../model/state.ts';
 import type { BalancerState } from '../model/server-state.ts';
 import { alarm, emit, patchBalancer, type Draft, warn } from '../step-draft.ts';
-import type { Look } from '../model/observation.ts';
+import { sameWorker, type Look, type Worker } from '../model/observation.ts';
 import type { Survey, SurveyScope } from '../model/survey.ts';
 
 /** What is known of the servers around ours, by surveys: no poll asks for it. */
 
 /** Keeps the servers around ours from a survey: for `status`, and for a stop of a node that is out already. */
-export function remember(draft: Draft, balancer: string, { facts, relatives }: Survey): void {
-  if (relatives !== null) patchBalancer(draft, balancer, { around: { at: draft.at, facts, relatives } });
+export function remember(draft: Draft, balancer: string, { facts: found, relatives }: Survey): void {
+  if (relatives === null) return;
+  // One of scope `relatives` has none.
+  const facts = found.length > 0 ? found : (draft.state.balancers[balancer]?.around?.facts ?? []);
+  patchBalancer(draft, balancer, { around: { at: draft.at, facts, relatives } });
 }
 
 /** The id of a survey that no operation asks for. */
 const NO_OPERATION = 'reload';
 
-/** Surveys one balancer; the request contains where our servers were seen last, maybe by an earlier sidecar. */
+/** Surveys one balancer; the request contains where our servers led to this node last, maybe by an earlier sidecar. */
 export function askSurvey(draft: Draft, id: string, balancer: string, scope: SurveyScope): void {
   const addresses = draft.state.balancers[balancer]?.addresses ?? {};
   emit(draft, { type: 'survey', id, balancer, scope, addresses });
@@ -54,9 +57,55 @@ export function isWithoutOperation(draft: Draft, id: string): boolean {
   return id === NO_OPERATION && draft.state.op === null;
 }
 
-/** The survey after a reload was answered or has failed: either is reported. */
-export function markReloadReported(draft: Draft, balancer: string): void {
-  patchBalancer(draft, balancer, { reloaded: null });
+/**
+ * The survey after a reload was answered or has failed: either is reported.
+ * @param by the worker that answered; one of before the reload shows nothing of it, and it is asked again
+ */
+export function markReloadReported(draft: Draft, balancer: string, by: Worker | null = null): void {
+  const { worker = null, reloaded = null } = draft.state.balancers[balancer] ?? {};
+  if (reloaded === null) return;
+  const isOld = by !== null && !sameWorker(by, worker);
+  patchBalancer(draft, balancer, { reloaded: isOld ? { asked: null } : null });
+}
+
+/**
+ * A server of ours that leads elsewhere since the node began to go out: a controller has changed its address, or DNS has.
+ * The application stays where it was, and another server may lead to it by now: that is asked like after a reload.
+ */
+export function alarmMovedServers(draft: Draft, balancerName: string, { addresses = {} }: Look): void {
+  const homes = draft.state.balancers[balancerName]?.addresses ?? {};
+  for (const [name, home] of Object.entries(homes)) {
+    const now = addresses[name] ?? home;
+    const subject = `moved ${balancerName} ${name}`;
+    const text =
+      now === home || !keepsAddresses(draft.state)
+        ? null
+        : `${balancerName}: ${name} leads to ${now}, and led to ${home} before: its address was changed in HAProxy, and its state there is no longer that of this node`;
+    const isNews = text !== null && draft.state.alarms[subject] !== text;
+    alarm(draft, subject, text);
+    if (!isNews) continue;
+    if (draft.state.op) warn(draft, subject, text);
+    patchBalancer(draft, balancerName, { reloaded: { asked: null } });
+  }
+}
+
+/** The servers of ours that lead elsewhere by this survey, or that HAProxy does not have. */
+export function strayed(
+  draft: Draft,
+  balancer: string,
+  { servers, addresses = {} }: Survey,
+): ReadonlySet<string> {
+  const homes = draft.state.balancers[balancer]?.addresses ?? {};
+  const away = servers.filter(
+    ({ name, absent }) => absent !== undefined || (addresses[name] ?? homes[name]) !== homes[name],
+  );
+  return new Set(away.map(({ name }) => name));
+}
+
+/** From the first DRAIN on, as long as the application may live, our servers' addresses are those that led to it. */
+export function keepsAddresses({ phase, outing, app }: State): boolean {
+  const { place } = PHASES[phase];
+  return outing !== null && !app.gone && (place === 'outward' || place === 'unknown');
 }
 
 /**

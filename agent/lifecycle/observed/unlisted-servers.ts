@@ -63,22 +63,15 @@ function notIgnored(ignored: readonly string[], balancer: string, relatives: rea
   return relatives.flatMap((one) => (ignored.includes(one.name) ? [] : [{ ...one, balancer }]));
 }
 
-/** The servers that a reload brought, for the result of the running operation. */
-export function unlistedAfterReload(
-  ignored: readonly string[],
-  balancer: string,
-  { relatives }: Survey,
-): string[] {
-  const found = notIgnored(ignored, balancer, relatives ?? []).filter((one) => !isShutTwin(one));
-  return found.length === 0 ? [] : [`after a reload: ${unlistedText(found)}; ${waysOut(found)}`];
+/** Those that a survey within an operation shows, but for those that are left out on purpose or are shut. */
+export function foundAgain(ignored: readonly string[], { relatives }: Survey): readonly Relative[] {
+  return (relatives ?? []).filter((one) => !ignored.includes(one.name) && !isShutTwin(one));
 }
 
-/** Servers that take users at the address of ours, and ours has gone: the same application by another name. */
-export function replacedIn(ignored: readonly string[], { relatives, servers }: Survey): readonly Relative[] {
-  const absent = new Set(servers.flatMap((view) => (view.absent === undefined ? [] : [view.name])));
-  return (relatives ?? []).filter(
-    ({ name, of, usable }) => usable && absent.has(of) && !ignored.includes(name),
-  );
+/** For the result of the running operation. @param since `after a reload` | `since it began` */
+export function unlistedSince(since: string, balancer: string, found: readonly Relative[]): string[] {
+  const here = found.map((one) => ({ ...one, balancer }));
+  return here.length === 0 ? [] : [`${since}: ${unlistedText(here)}; ${waysOut(here)}`];
 }
 
 function unlistedText(found: readonly Found[]): string {

@@ -15,7 +15,7 @@ import {
 } from './fence.ts';
 import { askSlot } from './slot.ts';
 import { forcing, startForce, whoIsLeft } from './force-close.ts';
-import { NEW_OUTING, type Outing } from '../model/outing.ts';
+import { type Fence, NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES, isOut } from '../model/phase.ts';
 import { isSeenGone } from '../model/state.ts';
 import { endOperation, finish } from '../report/result.ts';
@@ -54,6 +54,7 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
   // Quiet counts only once every source and balancer has answered a question that was asked after it began.
   if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
   if (capacity === 'wait' || isReloadOpen(state) || askSlot(draft, quiet.since) !== 'go') return;
+  if (!isRechecked(draft, quiet.since)) return;
   if (!fenced) return finishDrain(draft);
   const open = openForeignDrain(policy, state);
   if (open !== null) {
@@ -61,12 +62,12 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
       warn(draft, `open ${open}`, `${open} ${OPEN}: the node is not drained before its owner ends it`);
     return;
   }
-  if (isRechecked(draft, quiet.since)) raiseFence(draft);
+  raiseFence(draft);
 }
 
 const OPEN = 'is held in DRAIN and not by lastcall';
 
-export function fencing(draft: Draft, { force }: Outing): void {
+export function fencing(draft: Draft, { force, fence }: Outing): void {
   if (!isDurable(draft.state)) return;
   if (force) {
     if (forcing(draft, force) === 'wait') return;
@@ -78,12 +79,18 @@ export function fencing(draft: Draft, { force }: Outing): void {
   if (capacity === 'moved' || askSlot(draft, -1) === 'moved') return;
   const clear = recheckFence(draft);
   if (clear === 'clear') {
-    if (capacity === 'go') finishDrain(draft);
+    if (capacity === 'go' && isAskedBeforeStop(draft, fence)) finishDrain(draft);
   } else if (clear === 'occupied')
     backToDraining(
       draft,
       'a user came in, or HAProxy was reloaded, before the fence was up; draining goes on',
     );
+}
+
+/** Before the intent to stop, so that between that and the stop there is one look and nothing else. */
+function isAskedBeforeStop(draft: Draft, fence: Fence | null): boolean {
+  const since = fence?.confirmedAt ?? null;
+  return since === null || !stopsApp(draft.state.op?.kind) || isRechecked(draft, since);
 }
 
 /** MAINT would cut a sticky user who slipped in: DRAIN again, and wait for that user too. */

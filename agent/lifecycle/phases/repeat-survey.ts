@@ -1,27 +1,29 @@
 import { abort } from './return.ts';
 import { UNCOUNTED_WAYS } from '../model/objection.ts';
 import { isIgnored } from '../observed/counts.ts';
+import { stopsApp } from '../model/operation.ts';
 import { RETRY_LONGEST_MS } from '../model/policy.ts';
 import { emit, type EventOf, patch, patchOuting, type Draft, warn } from '../step-draft.ts';
-import { askSurvey, isWithoutOperation, markReloadReported } from '../observed/surroundings.ts';
-import { replacedIn, unlistedAfterReload } from '../observed/unlisted-servers.ts';
+import { askSurvey, isWithoutOperation, markReloadReported, strayed } from '../observed/surroundings.ts';
+import { foundAgain, unlistedSince } from '../observed/unlisted-servers.ts';
 import type { Relative } from '../model/survey.ts';
 
 /**
- * What is asked before an operation is asked again in it: after a reload, who else is this application; before the
- * fence of a stop, whether a stick table binds users by now.
+ * What is asked before an operation is asked again in it, after a reload, before the fence and before the stop: who else
+ * is this application (a controller gives servers other addresses without a reload), and whether a stick table binds
+ * users by now. No poll shows either.
  */
 
 /**
- * Before the fence of a stop: asks every balancer whether a stick table binds users of this node by now.
- * @param since when this silence began: a table is asked about once in each
+ * Asks every balancer again, once.
+ * @param since when this silence began, or the fence was seen
  * @returns true once that is answered, or where it need not be asked
  */
 export function isRechecked(draft: Draft, since: number): boolean {
   const { policy, state } = draft;
   const { op } = state;
   const recheck = state.outing?.recheck ?? null;
-  if (op === null || op.recheck === 'none' || state.app.gone) return true;
+  if (op === null || state.app.gone) return true;
   if (recheck?.since !== since) {
     const asked = policy.balancers.filter(
       ({ name, counts }) => counts && !isIgnored(policy, state, state.balancers[name]),
@@ -41,54 +43,78 @@ export function isRechecked(draft: Draft, since: number): boolean {
 
 function askAgain(draft: Draft, id: string, since: number, left: readonly string[]): void {
   patchOuting(draft, { recheck: { since, left, retryAt: null } });
-  for (const balancer of left) askSurvey(draft, id, balancer, 'stickiness');
+  const scope = draft.state.op?.recheck === 'none' ? 'relatives' : 'reload';
+  for (const balancer of left) askSurvey(draft, id, balancer, scope);
 }
 
 /**
- * An answer to either question of a running operation.
+ * An answer to such a question of a running operation.
  * @param known other servers of this application that were known at this balancer before it
  */
 export function onSurveyedAgain(
   draft: Draft,
-  { id, balancer, survey }: EventOf<'surveyed'>,
+  { id, balancer, survey, startedAt }: EventOf<'surveyed'>,
   known: readonly Relative[],
 ): void {
   const { op } = draft.state;
-  const recheck = draft.state.outing?.recheck ?? null;
   if (isWithoutOperation(draft, id)) {
-    for (const text of unlistedAfterReload(draft.policy.ignoreServers, balancer, survey))
+    const found = foundAgain(draft.policy.ignoreServers, survey);
+    for (const text of unlistedSince(AFTER_RELOAD, balancer, found))
       emit(draft, { type: 'log', level: 'warn', text });
-    return markReloadReported(draft, balancer);
+    return markReloadReported(draft, balancer, survey.worker);
   }
-  if (op?.id !== id) return;
-  for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey))
+  if (op?.id !== id || draft.state.outing === null) return;
+  const isReload = draft.state.balancers[balancer]?.reloaded?.asked === id;
+  const found = foundAgain(op.ignoreServers, survey);
+  // What a drain was admitted with has been warned of then, unless it was shut.
+  const news = found.filter((one) => known.every(({ name, isShut }) => name !== one.name || isShut === true));
+  for (const text of unlistedSince(
+    isReload ? AFTER_RELOAD : 'since it began',
+    balancer,
+    isReload ? found : news,
+  ))
     warn(draft, `unlisted ${balancer}`, text);
-  const replaced = replacedIn(op.ignoreServers, survey);
-  // A drain has warned of a server that had the address of ours before it, and such a server only warns.
-  const isNews = ({ name }: Relative): boolean => known.every((one) => one.name !== name);
-  onReplaced(draft, balancer, op.kind === 'drain' ? replaced.filter(isNews) : replaced);
-  if (survey.relatives !== null || recheck?.left.includes(balancer) !== true)
-    markReloadReported(draft, balancer);
-  if (survey.relatives !== null || recheck === null) return;
+  onMoved(draft, balancer, stopsApp(op.kind) ? found : news, strayed(draft, balancer, survey));
+  markReloadReported(draft, balancer, survey.worker);
+  const recheck = draft.state.outing?.recheck ?? null;
+  if (recheck === null || startedAt < recheck.since || !recheck.left.includes(balancer)) return;
   patchOuting(draft, { recheck: { ...recheck, left: recheck.left.filter((name) => name !== balancer) } });
   const bound = survey.facts.find(({ sticky }) => sticky !== null);
   if (bound)
     onBound(draft, `${balancer}: ${bound.name}: users are sticky here by now (${bound.sticky ?? ''})`);
 }
 
+const AFTER_RELOAD = 'after a reload';
+
 /**
- * A reload renamed our server: HAProxy sends users to the application under the new name, and neither DRAIN nor
- * MAINT applies to that server.
+ * HAProxy sends users to the application by another server, to which neither DRAIN nor MAINT of ours applies: a reload
+ * has renamed ours, a controller has moved its address there, or has given that address to another one. A drain that
+ * leaves the application alive only warns of the last.
+ * @param away servers of ours that lead here no more
  */
-function onReplaced(draft: Draft, balancer: string, [first]: readonly Relative[]): void {
+function onMoved(
+  draft: Draft,
+  balancer: string,
+  found: readonly Relative[],
+  away: ReadonlySet<string>,
+): void {
   const { op, outing } = draft.state;
-  if (first === undefined || op === null || op.outcome !== null || outing?.capacity.isOver === true) return;
-  if (op.kind === 'hold') return;
-  const what = `${balancer}: ${first.name} has the address of ${first.of}, which HAProxy has no more: users are sent there`;
+  if (op === null || op.outcome !== null || op.kind === 'hold' || outing?.capacity.isOver === true) return;
+  const moved = found.find(({ of, usable }) => usable && away.has(of));
+  const first = moved ?? (stopsApp(op.kind) ? found.find(({ by }) => by === 'address') : undefined);
+  if (first === undefined) return;
+  const absent = draft.state.balancers[balancer]?.look?.servers.find(({ name }) => name === first.of)?.absent;
+  const what = `${balancer}: ${first.name} has the address of ${first.of}`;
+  const why =
+    absent !== undefined
+      ? ', which HAProxy has no more: users are sent there'
+      : moved === undefined
+        ? ' by now, and it is this application too'
+        : ', which leads elsewhere by now: users are sent there';
   abort(
     draft,
     'unlisted',
-    `${what}; what was found is restored; write the name that it has now to \`servers\``,
+    `${what}${why}; what was found is restored; write the name that it has now to \`servers\``,
   );
 }
 

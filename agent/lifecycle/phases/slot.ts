@@ -7,7 +7,7 @@ import { isOut, isOutward, PHASES } from '../model/phase.ts';
 import { type PoolPolicy, RETRY_FIRST_MS } from '../model/policy.ts';
 import { holderOf, type LockAsk, NEW_SLOT, type Slot, takesOut } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
-import { alarm, emit, type EventOf, isDurable, patch, save, type Draft } from '../step-draft.ts';
+import { alarm, emit, type EventOf, isDurable, patch, resave, save, type Draft } from '../step-draft.ts';
 
 /**
  * The slot of the node's pool, a level: a node that is out, or is to go out, has a claim, which is asked for until it
@@ -141,22 +141,27 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
     });
     return save(draft);
   }
-  const is = holderOf(view, slot.claim) ? 'held' : slot.wasHeld ? 'lost' : 'waits';
+  const held = holderOf(view, slot.claim);
+  const is = held ? 'held' : slot.wasHeld ? 'lost' : 'waits';
   const wasHeld = slot.wasHeld || is === 'held';
   const answered = { asked: null, error: null, failures: 0, begun: view.begun, answeredAt: draft.at };
   if (is === 'lost' && slot.is !== 'lost') {
     const text = `the slot of pool ${slot.claim.pool} was freed from outside`;
     emit(draft, { type: 'log', level: 'warn', text });
   }
-  patch(draft, { slot: { ...slot, ...answered, is, wasHeld, view } });
+  const namedAtLock = held?.claim.servers ?? slot.namedAtLock;
+  patch(draft, { slot: { ...slot, ...answered, is, wasHeld, namedAtLock, view } });
   // An operation that begins on it saves it with its own intent.
-  if (wasHeld !== slot.wasHeld && draft.state.outing !== null) save(draft);
+  if (draft.state.outing === null) return;
+  if (JSON.stringify(namedAtLock) !== JSON.stringify(slot.namedAtLock)) resave(draft);
+  else if (wasHeld !== slot.wasHeld) save(draft);
 }
 
 /** Asked for once more; what was lost is so still. */
-function anew({ claim, lock, save: saved, is }: Slot): Slot {
+function anew({ claim, lock, save: saved, is, namedAtLock }: Slot): Slot {
   const isLost = is === 'lost';
-  return { ...NEW_SLOT, claim, lock, save: saved, is: isLost ? 'lost' : 'unknown', wasHeld: isLost };
+  const known = { is: isLost ? 'lost' : 'unknown', wasHeld: isLost, namedAtLock } as const;
+  return { ...NEW_SLOT, claim, lock, save: saved, ...known };
 }
 
 function isQueued({ claim, view }: Slot): boolean {

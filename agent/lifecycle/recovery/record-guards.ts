@@ -89,6 +89,9 @@ export const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['aske
   warnings: arrayOf(isString),
 });
 
+const isClaimed: Guard<Claim['servers']> = (value): value is Claim['servers'] =>
+  isObject(value) && Object.values(value).every(arrayOf(isString));
+
 export const isSlot = shaped<SavedSlot>({
   claim: shaped<Claim>({
     pool: isString,
@@ -99,10 +102,10 @@ export const isSlot = shaped<SavedSlot>({
     reason: orNull(isString),
     slots: isNumber,
     brake: isNumber,
-    servers: (value): value is Claim['servers'] =>
-      isObject(value) && Object.values(value).every(arrayOf(isString)),
+    servers: isClaimed,
   }),
   // Absent in an older record.
+  namedAtLock: orAbsent(isClaimed) as Guard<Claim['servers']>,
   lock: orAbsent(arrayOf(isString)) as Guard<readonly string[]>,
   wasHeld: orAbsent(isBoolean) as Guard<boolean>,
   isOver: isBoolean,

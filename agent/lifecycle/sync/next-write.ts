@@ -3,6 +3,7 @@ import { isHolding } from '../model/desired.ts';
 import { mayTakeUsers } from '../observed/health.ts';
 import { union } from './ownership.ts';
 import { keepsOut } from '../model/ramp.ts';
+import { isUnnamed } from '../model/unnamed.ts';
 import type { ServerState } from '../model/server-state.ts';
 import { isSeenGone, type State } from '../model/state.ts';
 import {
@@ -85,12 +86,13 @@ function isReopened(state: State, { balancer, name, target }: ServerPlace): bool
 /** It is not seen as it should be, no write is under way, and another one may help. */
 function isToWrite(
   { policy, state, at }: Draft,
-  { balancer, name, server }: ServerPlace,
+  { balancer, balancerName, name, server }: ServerPlace,
   target: Admin,
 ): boolean {
   const { foreign: held, inSync, write } = server;
   if (held !== null || inSync || write.underWay !== null) return false;
   if (target === 'ready' && (!mayTakeUsers(policy, state) || waitsForWeight(state, server))) return false;
+  if (isUnnamed(policy, state, balancerName, name)) return false;
   if (balancer.error !== null || write.retryAt > at) return false;
   const view = viewOf(balancer, name);
   if (view?.absent !== undefined) return false;

@@ -13,7 +13,7 @@ import {
 import type { State } from '../model/state.ts';
 import type { BalancerState, ServerState } from '../model/server-state.ts';
 import type { Write } from '../model/write.ts';
-import { alarmAbsentServers } from '../observed/surroundings.ts';
+import { alarmAbsentServers, alarmMovedServers, keepsAddresses } from '../observed/surroundings.ts';
 import {
   allServersOf,
   emit,
@@ -42,10 +42,13 @@ export function onPolled(draft: Draft, { balancer: name, look, startedAt }: Even
   const { worker: known } = balancer;
   const worker = look.worker ?? known;
   const before = balancer.startedAt < 0 ? startedAt : balancer.startedAt;
-  const addresses = { ...balancer.addresses, ...look.addresses };
+  const addresses = keepsAddresses(draft.state)
+    ? { ...look.addresses, ...balancer.addresses }
+    : { ...balancer.addresses, ...look.addresses };
   patchBalancer(draft, name, { look, startedAt, at: draft.at, error: null, outage: null, worker, addresses });
   if (known !== null && worker !== null && !sameWorker(known, worker)) onReplaced(draft, name, known, worker);
   alarmAbsentServers(draft, name, look);
+  alarmMovedServers(draft, name, look);
   // A balancer that only polls shows what it got from this very process: only a new answer makes that certain.
   const shows = draft.policy.balancers.find((known) => known.name === name)?.counts ?? false;
   if (!shows) return;

@@ -172,7 +172,6 @@ describe('the one full look', () => {
     const full = (): number => fake?.lines.filter((sent) => sent.includes('show stat -1')).length ?? -1;
     await balancer.look(never);
     await balancer.set(APP1, 'drain', ['ready'], never);
-    await balancer.survey(never, 'stickiness');
     await balancer.survey(never, 'capacity');
     expect(full()).toBe(0);
     await balancer.survey(never);

@@ -213,9 +213,9 @@ describe('a server that a reload removed', () => {
   test('binds no user when it is asked again in an operation, and keeps a new one from beginning', async () => {
     const user = await openWebsocket(port, COOKIE);
     await remove();
-    for (const scope of ['reload', 'stickiness'] as const) {
+    for (const scope of ['reload', 'relatives'] as const) {
       const survey = await balancer.survey(never, scope);
-      expect(survey.facts.map(({ name }) => name)).toEqual(['wire/w1']);
+      expect(survey.facts.map(({ name }) => name)).toEqual(scope === 'reload' ? ['wire/w1'] : []);
       expect(survey.servers).toMatchObject([
         { name: SERVER, absent: expect.stringContaining('was removed'), connections: 1 },
         { name: 'wire/w1' },

@@ -42,6 +42,7 @@ describe('A crash', () => {
     );
     it.crash();
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+    it.until('the record', () => it.sidecar.state.saved === it.sidecar.state.save);
     it.crash();
     it.time.advance(5_000);
     expect([it.sidecar.state.waiting, it.sidecar.results.filter((one) => one.id === id)]).toEqual([
@@ -105,6 +106,7 @@ describe('A crash', () => {
   test('of a node that stays out, after which another node has its slot, leaves it out and in the queue', () => {
     const it = inPool();
     it.ended(it.ask('stop'));
+    it.until('the record', () => it.sidecar.state.saved === it.sidecar.state.save);
     let other: Claim | null = null;
     it.crash({}, () => {
       it.lock.free('app1');

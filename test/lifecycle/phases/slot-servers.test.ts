@@ -55,18 +55,51 @@ describe('A node that starts again while it is out', () => {
     ]);
   });
 
-  test('is fenced at a gained balancer only once its slot names it there', () => {
-    const it = restarted(ONE, TWO, ({ lock }) => {
-      lock.down = 'connection refused';
-    });
+  const withoutLock = ({ lock }: Scene): void => {
+    lock.down = 'connection refused';
+  };
+
+  test('is drained at a gained balancer only once its slot names it there', () => {
+    const it = restarted(ONE, TWO, withoutLock);
     it.time.advance(20_000);
-    expect([it.site.balancer('lb2').server('app/app1').admin, claimed(it)]).toEqual([
+    expect([at(it, 'lb1'), at(it, 'lb2'), claimed(it)]).toEqual([
       'drain',
+      'ready',
       { 'here lb1': ['app/app1'] },
     ]);
     it.lock.down = null;
     it.reach('drained');
-    expect(claimed(it)).toEqual({ 'here lb1': ['app/app1'], 'here lb2': ['app/app1'] });
+    expect([at(it, 'lb2'), claimed(it)]).toEqual([
+      'maint',
+      { 'here lb1': ['app/app1'], 'here lb2': ['app/app1'] },
+    ]);
+    // What the slot names is set again without the lock.
+    withoutLock(it);
+    it.crash();
+    for (const balancer of it.site.balancers) balancer.reload(false);
+    it.time.advance(2_000);
+    expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['drain', 'drain']);
+  });
+
+  test('knows after one more start what its slot does not name yet, and takes nothing there for its own', () => {
+    const it = restarted(ONE, [lb('lb1', 'web/app1')], withoutLock);
+    it.crash();
+    it.time.advance(2_000);
+    expect(at(it, 'lb1', 'web/app1')).toBe('ready');
+    it.crash({}, () => it.lb.set('web/app1', 'drain', 'operator'));
+    it.time.advance(2_000);
+    it.lock.down = null;
+    it.time.advance(20_000);
+    expect(it.ended(it.ask('ready')).code).toBe('held');
+    expect(at(it, 'lb1', 'web/app1')).toBe('drain');
+  });
+
+  test('waits for no name in its slot where an operator holds it', () => {
+    const it = between(ONE, TWO, { pool: poolOf(ONE) });
+    expect(it.ended(it.ask('hold', { holdIn: 'maint' }))).toMatchObject({ ok: true });
+    it.crash({ balancers: TWO, pool: poolOf(TWO) }, () => withoutLock(it));
+    it.time.advance(2_000);
+    expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['maint', 'maint']);
   });
 
   test('gives the slot back when it has returned, and names in the next one what it has', () => {

@@ -1,6 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Claim } from '../../../agent/lifecycle/model/pool.ts';
-import { inPool, neighbour, holders, queue, written, statusNow } from '../../support/world/pool-scene.ts';
+import {
+  asked,
+  inPool,
+  neighbour,
+  holders,
+  queue,
+  written,
+  statusNow,
+} from '../../support/world/pool-scene.ts';
 import { POLICY, type Scene } from '../../support/world/scene.ts';
 
 /** A node that waits for a slot, and what leaves the queue (INVARIANTS.md#i5). */
@@ -49,6 +57,43 @@ describe('A node that waits for a slot', () => {
     expect(it.ended(it.id)).toMatchObject({ ok: true, phase: 'stopped' });
     expect(it.effects.filter(({ type }) => type === 'survey').length).toBeGreaterThan(surveys);
     expect(holders(it)).toEqual(['app1']);
+  });
+
+  test('is none that the guard refuses at once: too few others are there because one is out on that slot', () => {
+    const it = inPool();
+    const other = neighbour(it);
+    Object.assign(it.lb, { others: 0 });
+    expect(it.ended(it.ask('stop')).code).toBe('guard');
+    const id = it.ask('stop', { waitForSlotMs: 60_000 });
+    it.until('it is accepted', () => it.sidecar.replies.some((reply) => reply.id === id));
+    it.time.advance(20_000);
+    expect([written(it), queue(it)]).toEqual([[], ['app1']]);
+    Object.assign(it.lb, { others: 1 });
+    it.lock.ask({ does: 'give', claim: other }, it.time.now);
+    expect(it.ended(id)).toMatchObject({ ok: true, phase: 'stopped' });
+  });
+
+  test('is refused by the guard where it gets the slot, and looks once more before that', () => {
+    const it = inPool();
+    Object.assign(it.lb, { others: 0 });
+    const id = it.ask('stop', { waitForSlotMs: 60_000 });
+    expect(it.ended(id).code).toBe('guard');
+    it.until('it is given back', () => it.sidecar.state.slot === null);
+    expect(it.effects.filter(({ type }) => type === 'survey')).toHaveLength(2);
+    const takes = (): number => asked(it).filter((does) => does === 'take').length;
+    const before = takes();
+    const again = it.ask('stop', { waitForSlotMs: 60_000 });
+    it.until('it asks for the slot', () => takes() > before);
+    Object.assign(it.lb, { others: 1 });
+    expect(it.ended(again)).toMatchObject({ ok: true, phase: 'stopped' });
+  });
+
+  test('is refused by the brake, and not by the guard, where a node did not come back', () => {
+    const it = inPool();
+    const claim = neighbour(it);
+    it.lock.ask({ does: 'mark', claim, state: 'failed', failure: 'app-health' }, it.time.now);
+    Object.assign(it.lb, { others: 0 });
+    expect(it.ended(it.ask('stop', { waitForSlotMs: 60_000 })).code).toBe('braked');
   });
 
   test('is refused then by what has come up meanwhile, and gives the slot back', () => {

@@ -138,6 +138,7 @@ describe('After kill -9', () => {
     const it = scene({ supervises: true });
     it.ended(it.ask('drain', { by: 'cli alice' }));
     it.ended(it.ask('drain', { by: 'prestop', noRefuse: true }));
+    it.until('the record', () => it.sidecar.state.saved === it.sidecar.state.save);
     it.sidecar.crash();
     it.site.die();
     it.sidecar.boot();

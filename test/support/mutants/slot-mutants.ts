@@ -52,11 +52,19 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     replace: '  if (servers !== null) return slot;',
   },
   {
+    name: 'a server that the slot does not name yet is drained without the lock',
+    breaks: 'I5',
+    file: 'sync/next-write.ts',
+    find: '  if (isUnnamed(policy, state, balancerName, name)) return false;',
+    replace: '',
+    dims: ['slots'],
+  },
+  {
     name: 'a slot that was freed while no sidecar was there is waited for in DRAIN',
     breaks: 'I5',
     file: 'model/write-record.ts',
-    find: '  return { claim, lock, wasHeld, isOver, failure,',
-    replace: '  return { claim, lock, wasHeld: false, isOver, failure,',
+    find: '  const known = { claim, lock, wasHeld, namedAtLock };',
+    replace: '  const known = { claim, lock, wasHeld: false, namedAtLock };',
     dims: ['slots'],
   },
   {

@@ -63,7 +63,7 @@ export function createRestJudge(
       const wanted = peek(node.state).wants(lb.name, server.name);
       // Over our fence READY waits for an application that is well (I15), if it takes for ever.
       const isAwaited = wanted === 'ready' && node.policy.hasProbe && !healthIsUp && writes.isFenced(node);
-      if (isAwaited) continue;
+      if (isAwaited || isWithoutName(node, lb, server)) continue;
       if (wanted !== null && by !== 'operator' && admin !== wanted && time.now - since > DUE_MS)
         verdicts.broken('word lost', [phase, lb.name, server.name, admin, wanted]);
       if ((isOut || isFenced) && admin === 'ready' && time.now - since > DUE_MS)
@@ -72,6 +72,14 @@ export function createRestJudge(
       if (ROTATION.includes(phase) && by === 'us' && admin !== 'ready' && admin !== found)
         verdicts.broken('not put back', [phase, lb.name, server.name, admin]);
     }
+  }
+
+  /** It is not in the node's slot yet, and its DRAIN waits for the lock: that does not answer, or another node has the slot. */
+  function isWithoutName({ policy }: SimNode, lb: SimLb, server: LbServer): boolean {
+    if (policy.pool === null) return false;
+    const held = world.lock.view(time.now).holders.find(({ claim }) => claim.node === policy.node);
+    if (held !== undefined && world.lock.down === null) return false;
+    return held?.claim.servers[lb.name]?.includes(server.name) !== true;
   }
 
   /** Users can come that a hold keeps away; what another hand has set beside READY is left to it. */

@@ -83,6 +83,19 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
     if (time.now - since > TOO_MANY_MS) verdicts.broken('kept in DRAIN without a slot', [after.phase, op.id]);
   }
 
+  /** Where its slot does not name a server that is taken out, another node would free the slot of a dead sidecar. */
+  function unnamed({ node, after, effects }: Taken): void {
+    if (isExcused(node) || peek(after).isForced || peek(after).isGivingBack) return;
+    const held = lock.view(time.now).holders.find(({ claim }) => claim.node === node.policy.node);
+    if (held === undefined) return;
+    for (const effect of effects) {
+      if (effect.type !== 'set-server' || effect.admin === 'ready' || world.lb(effect.balancer).polls)
+        continue;
+      if (held.claim.servers[effect.balancer]?.includes(effect.server) !== true)
+        verdicts.broken('out by no name', [effect.balancer, effect.server, effect.admin]);
+    }
+  }
+
   /** The balancers that it has looked at show it as it was found, or in READY. */
   function given(node: SimNode): void {
     for (const lb of world.lbs)
@@ -159,6 +172,7 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
       soaks.watch(taken);
       outward(taken);
       stays(taken);
+      unnamed(taken);
       const gives = effects.some((effect) => effect.type === 'ask-lock' && effect.ask.does === 'give');
       if (!gives || !holds(node)) return;
       given(node);
@@ -166,7 +180,9 @@ export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
     },
     written({ node, admin, there, issued }) {
       if (node.policy.pool === null) return;
-      if (admin === 'drain' && !drainAt.has(node.index)) drainAt.set(node.index, time.now);
+      // A balancer that is left out carries it out once it answers again; no look waits for that.
+      const saidAt = node.policy.unreachable === 'ignore' ? issued.state.now : time.now;
+      if (admin === 'drain' && !drainAt.has(node.index)) drainAt.set(node.index, saidAt);
       if (admin === 'maint' && !fencedAt.has(node.index)) fencedAt.set(node.index, time.now);
       if (admin === 'maint' && there === 'drain') fenced(node, peek(issued.state), issued.known.heldAt);
     },

@@ -149,6 +149,8 @@ export function createOwnershipTracker(world: World, requests: Requests): Owners
     const { takenOver } = entryOf(node, lb.name, server.name);
     if (!lb.polls && restoring && admin === 'ready' && takenOver !== null)
       verdicts.broken('not put back', [phase, lb.name, server.name, `${takenOver} was found`]);
+    // A survey or a read-back may have shown it, and then what was taken over has ended: either may be put back.
+    if (server.by === 'operator' && there === 'ready') entryOf(node, lb.name, server.name).takenOver = null;
     if (lb.polls || server.by !== 'operator' || there === 'ready' || there === admin) return;
     if ((issued.known.looks.get(lb.name)?.startedAt ?? -Infinity) <= server.since) return;
     const entry = entryOf(node, lb.name, server.name);

@@ -18,7 +18,11 @@ export function createStepper({ isStrict, verdicts, coverage }: World): typeof s
   function kept(policy: Policy, record: StateRecord, at: number): void {
     const read = JSON.parse(JSON.stringify(record)) as unknown;
     const understood = readRecord(read);
-    const again: StateRecord = recordOf(restore(initial(policy, at), policy, understood, true, at), at);
+    const again: StateRecord = recordOf(
+      restore(initial(policy, at), policy, understood, true, at),
+      at,
+      policy,
+    );
     // No answer to a start comes after a crash: it is to be sent once more.
     const due = {
       ...record,

@@ -59,6 +59,7 @@ export const RULES = {
   'failed in silence': 'soak',
   'slot lost': 'I5',
   'freed while out': 'I5',
+  'out by no name': 'I5',
   'READY over an intent': 'I19',
   'READY over a hold': 'I18',
   'hold lost': 'I18',

@@ -20,6 +20,8 @@ export interface SimServer {
   over: { readonly admin: Admin; readonly by: Over['by'] } | null;
   /** This worker does not have it. */
   absent: boolean;
+  /** Where a controller has made it lead. */
+  movedTo?: string;
   /** What its agent-check shows, where it has one. */
   agent: string | null;
   by: 'us' | 'operator' | 'nobody';
@@ -131,8 +133,9 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
   const isSeen =
     (before: Addresses) =>
     ({ of, by }: Relative): boolean => {
-      const home = servers.find(({ name: server }) => server === of);
-      return by === 'track' || home?.absent !== true || before[of] === addressOf(of);
+      const { absent = false, movedTo } = servers.find(({ name: server }) => server === of) ?? {};
+      const leadsHere = !absent && movedTo === undefined;
+      return by === 'track' || leadsHere || before[of] === addressOf(of);
     };
 
   const self: SimHaproxy = {
@@ -210,7 +213,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       uncounted: self.uncounted,
       servers: servers.map(viewOf),
       addresses: Object.fromEntries(
-        servers.flatMap(({ name: server, absent }) => (absent ? [] : [[server, addressOf(server)]])),
+        servers.filter((one) => !one.absent).map((one) => [one.name, one.movedTo ?? addressOf(one.name)]),
       ),
       ...(scope === 'capacity' && { capacity: servers.filter(({ absent }) => !absent).map(capacityOf) }),
     }),
@@ -227,8 +230,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
         sticky: self.hashed === null ? self.sticky : null,
         hashed: self.hashed,
       })),
-      relatives:
-        scope === 'stickiness' || scope === 'capacity' ? null : self.relatives.filter(isSeen(before)),
+      relatives: scope === 'capacity' ? null : self.relatives.filter(isSeen(before)),
       foreignTables: [],
       blind: null,
       uncompared: [],

@@ -32,7 +32,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
   const answered = new Map<string, 'waiting' | 'replied' | 'over'>();
   const finished = new Set<string>();
   const requests = new Map<string, Request>();
-  const surveys = new Map<string, Survey[]>();
+  const surveys = new Map<string, ReadonlyMap<string, Survey>>();
   const proofs = new Map<string, Proof | null>();
   const stops = new Map<string, number>();
   const ownership = createOwnershipInvariants(world, fail, () =>
@@ -49,7 +49,9 @@ export function createOracle(world: SceneWorld): SceneOracle {
     const own = effects.filter(({ type }) => type !== 'finish');
     if (own.length > MOST_EFFECTS) fail('no hot loop', effects);
     askers = after.op ? [...new Set([...askers, after.op.id, ...after.op.tickets.map(({ id }) => id)])] : [];
-    if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
+    // The last one of a balancer counts: a request that has got its slot is checked anew.
+    if (event.type === 'surveyed')
+      surveys.set(event.id, new Map(surveys.get(event.id)).set(event.balancer, event.survey));
     if (event.type === 'command-checked' && event.need === 'stop') proofs.set(event.id, event.proof);
     if (event.type === 'booted') ownProof = after.app.proof;
     if (event.type === 'started' || event.type === 'app-back') ownProof = event.proof;
@@ -159,7 +161,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
     const request = requests.get(op.id);
     if (!request) fail('an operation that nobody asked for', op);
     if (request.force || request.isShutdown || request.noRefuse === true || world.policy.keep === 0) return;
-    const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
+    const facts = [...(surveys.get(op.id)?.values() ?? [])].flatMap((survey) => survey.facts);
     const isWaited = world.policy.unreachable === 'wait';
     if (isWaited && facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');
     const short = facts.find(({ usable, usableOthers, standbys }) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The machine of a node, as far as its sidecar sees it: whom it asks for a reboot, and which boot it is. */
-export interface Machine {
+export interface RebootableMachine {
   /** For a sidecar that is preloaded with kill-at-write.mjs: its `systemctl` and `busctl`, and the id of its boot. */
   readonly env: Readonly<Record<string, string>>;
   /** How often `systemctl reboot` was called so far. */
@@ -17,7 +17,7 @@ export interface Machine {
 }
 
 /** @param dir an existing directory: its programs and notes go to one of their own in it */
-export async function makeMachine(dir: string): Promise<Machine> {
+export async function makeMachine(dir: string): Promise<RebootableMachine> {
   const own = join(dir, 'machine');
   const [calls, bootId] = [join(own, 'calls'), join(own, 'boot-id')];
   const program = (name: string, body: string): Promise<void> =>

@@ -1,13 +1,13 @@
 import { type CrowdedSite, openCrowdedSite } from '../crowded-site.ts';
 import { startRecorder, type Recorder } from '../recorder.ts';
 import { IDLE_MS } from './excuse.ts';
-import { type Machine, makeMachine } from './machine.ts';
+import { type RebootableMachine, makeMachine } from './machine.ts';
 
 /** Where the crash campaign is played. */
 export interface CrashPlace extends CrowdedSite {
   /** Between the sidecar and HAProxy's master. */
   readonly master: Recorder;
-  readonly machine: Machine;
+  readonly machine: RebootableMachine;
 }
 
 /** Each phase is long enough to be met under load, and not longer. */

@@ -51,7 +51,7 @@ const LEAKS: readonly (readonly [Measure, string])[] = [
   ['heapKib', '(globalThis.leaked ??= []).push(Array.from({ length: 1_024 }, Math.random));'],
 ];
 
-test.each(LEAKS)('%s that each operation leaves behind are found', async (measure, code) => {
+test.each(LEAKS)('a leak of %s, put in on purpose, is found', async (measure, code) => {
   const replace = `${NEW_EPOCH}\n  ${code}`;
   const mutant: Mutant = { name: measure, breaks: 'soak', file: 'step-draft.ts', find: NEW_EPOCH, replace };
   expect(await placesOf(packageRoot(), mutant)).toBe(1);

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { DirectOptions } from './cli/ports.ts';
 import { unitOfCommand } from './config/app-validators.ts';
 import type { Config, ProbeConfig, StopConfig } from './config/config.ts';
@@ -27,7 +26,8 @@ import type { SourceConfig } from './config/source-config.ts';
 /** A whole configuration of what the flags say; the rest has its default. */
 export function directConfig(options: DirectOptions): Config {
   return {
-    node: hostname(),
+    // No sidecar has a name for it.
+    node: options.servers.join(', '),
     app: { probe: probeOf(options), onSignOut: 'ignore', start: null, stop: stopOf(options) },
     balancers: options.haproxy.map((address, index) => ({
       kind: 'haproxy',

@@ -10,7 +10,9 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/local/sbin`;
 const OLDEST = { node: [20, 19], haproxy: [2, 4] };
 /** What the demo and the tests run, besides Node. */
-const PROGRAMS = ['haproxy', 'socat', 'setpriv'];
+const PROGRAMS = ['haproxy', 'setpriv'];
+/** The same, which the benchmark (`prepare.mjs --bench`) can do without: it names what is missing. */
+const SOCAT = ['socat'];
 /** What some tests run besides (`prepare.mjs --tests`). Where one cannot be had, they say that they did not run. */
 const TEST_PROGRAMS = [
   'systemd-analyze',
@@ -111,6 +113,8 @@ try {
   // `--package` (npm's prepack and prepare): the program alone, which needs no HAProxy to be made.
   if (!process.argv.includes('--package')) {
     installPrograms(PROGRAMS);
+    if (process.argv.includes('--bench')) installWherePossible(SOCAT);
+    else installPrograms(SOCAT);
     if (process.argv.includes('--tests')) installWherePossible(TEST_PROGRAMS);
     if (process.argv.includes('--versions')) installWherePossible(VERSIONS_PROGRAMS);
     if (process.argv.includes('--host')) installWherePossible(HOST_PROGRAMS);
@@ -166,7 +170,7 @@ function installWherePossible(programs) {
       installPrograms([program]);
     } catch (error) {
       if (!(error instanceof Unready)) throw error;
-      say(`${error.message} (the tests that need it will say that they did not run)`);
+      say(`${error.message} (what needs it will say that it did not run)`);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { BOUNDS } from '../config/bounds.ts';
 import { parseDuration } from '../formats/duration.ts';
 import {
   balancerAddressProblem,
@@ -205,15 +206,18 @@ function stopOf({ stopPid, stopCommand }: VerbOptions): DirectStop | null {
 function durationOf(flag: string, text: string | undefined): number | null {
   if (text === undefined) return null;
   const read = parseDuration(text, 'zero');
-  if (!read.ok) throw usage(`${flag}: ${read.message}`, 'write for example 2s');
+  if (!read.ok) throw usage(`${flag}: ${read.message}`, 'see `lastcall VERB --help`');
   return read.ms;
 }
 
 function keepOf({ keep }: VerbOptions): number | null {
   if (keep === undefined) return null;
-  return Number(
-    assertValid('--keep', keep, /^\d{1,6}$/.test(keep) ? undefined : 'is not a number of servers'),
-  );
+  const { least, most, why } = BOUNDS['drain.keep'];
+  const isCount = /^\d{1,16}$/.test(keep);
+  const problem = isCount
+    ? `is more than ${most}: ${why}`
+    : `is not a number of servers, write one from ${least} to ${most}`;
+  return Number(assertValid('--keep', keep, isCount && Number(keep) <= most ? undefined : problem));
 }
 
 /** As for masters: a file belongs to one HAProxy, matched by their order. */

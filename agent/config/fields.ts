@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
-import { parseDuration } from '../formats/duration.ts';
+import { durationAdvice, parseDuration } from '../formats/duration.ts';
+import type { NumberBound } from './bounds.ts';
 import { PROBE_TCP_HOST } from './defaults.ts';
 import { findingsOf, listed, messageFor } from './messages.ts';
 import {
@@ -9,6 +10,7 @@ import {
   etcdEndpointProblem,
   masterAddressProblem,
   groupProblem,
+  lineProblem,
   networkProblem,
   nodeNameProblem,
   pathProblem,
@@ -40,29 +42,42 @@ const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
  * what may be written, `meta` has it for the JSON Schema (json-schema.ts): a pattern, or one more type in `alsoWritten`.
  */
 
-/** A text for which `problem` answers nothing. */
-function text(problem: (written: string) => string | undefined) {
+/** No path is longer (PATH_MAX, limits.h), and no other text of a configuration has to be. */
+const MAX_TEXT = 4_095;
+/** No argument of a program is longer, its NUL included (MAX_ARG_STRLEN, execve(2)). */
+const MAX_ARGUMENT_BYTES = 131_071;
+
+/**
+ * A text for which `problem` answers nothing.
+ * @param most its length; Infinity where `problem` has a limit of its own
+ */
+function text(problem: (written: string) => string | undefined, most = MAX_TEXT) {
   return z.string().superRefine((written, context) => {
-    const message = problem(written);
+    const message = tooLong(written, most) ?? problem(written);
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
+}
+
+function tooLong(written: string, most = MAX_TEXT): string | undefined {
+  return written.length > most ? `is longer than ${most} characters` : undefined;
 }
 
 /** A text that is turned into a value; undefined gives `message`. */
 function reading<T>(read: (written: string) => T | undefined, message: string) {
   return z.string().transform((written, context): T => {
-    const value = read(written);
+    const long = tooLong(written);
+    const value = long === undefined ? read(written) : undefined;
     if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message });
+    context.addIssue({ code: 'custom', message: long ?? message });
     return z.NEVER;
   });
 }
 
-function notDuration({ input }: { readonly input?: unknown }): string {
-  if (input === undefined) return 'is required';
-  return typeof input === 'number'
-    ? `has no unit, write for example ${input}s`
-    : 'expected a duration such as 30s';
+function notDuration(zero: 'zero' | 'no-zero') {
+  return ({ input }: { readonly input?: unknown }): string => {
+    if (input === undefined) return 'is required';
+    return typeof input === 'number' ? durationAdvice(input, zero) : 'expected a duration such as 30s';
+  };
 }
 
 const DURATION = {
@@ -73,7 +88,7 @@ const DURATION = {
 function durationBy<N>(zero: 'zero' | 'no-zero', never?: N) {
   const hint = never === undefined ? DURATION : { ...DURATION, pattern: `^never$|${DURATION.pattern}` };
   return z
-    .string({ error: notDuration })
+    .string({ error: notDuration(zero) })
     .meta(hint)
     .transform((written, context): number | N => {
       if (never !== undefined && written === 'never') return never;
@@ -97,7 +112,7 @@ export const httpUrl = text(urlProblem);
 export const etcdEndpoint = text(etcdEndpointProblem);
 export const balancerAddress = text(balancerAddressProblem);
 export const masterAddress = text(masterAddressProblem);
-export const serverName = text(serverNameProblem);
+export const serverName = text(serverNameProblem, Infinity);
 export const network = text(networkProblem);
 export const jsonPointer = text(pointerProblem);
 export const pattern = text(patternProblem);
@@ -116,7 +131,19 @@ export const unitName = reading(
 export const nodeName = text(nodeNameProblem);
 export const pollerId = text(pollerIdProblem);
 export const group = text(groupProblem);
+/** One whose meaning is checked with the other values. */
+export const anyText = text(() => undefined);
+/** One line that operators read, such as a reason. */
+export const line = text(lineProblem);
 export const nonEmpty = text((written) => (written === '' ? 'must not be empty' : undefined));
+/** A whole number within its bound; the message of a larger one has the reason. */
+export function whole({ least, most, why }: NumberBound) {
+  return z
+    .int()
+    .min(least)
+    .max(most, { error: `must be ${most} or less: ${why}` });
+}
+
 export const httpStatus = z.int().min(100).max(599);
 export const port = z.int().min(1).max(65_535);
 /** One that ends an exchange, and may have a body. */
@@ -154,7 +181,10 @@ export const fileMode = z
 const argument = z
   .preprocess(
     (written) => (typeof written === 'number' && Number.isSafeInteger(written) ? String(written) : written),
-    z.string(),
+    z.string().superRefine((written, context) => {
+      if (Buffer.byteLength(written) > MAX_ARGUMENT_BYTES)
+        context.addIssue({ code: 'custom', message: `is longer than ${MAX_ARGUMENT_BYTES} bytes` });
+    }),
   )
   .meta({ alsoWritten: 'integer' });
 

@@ -55,6 +55,9 @@ export function listed(values: readonly unknown[], joint: 'and' | 'or'): string 
 /** One finding for each key that zod does not accept, one for any other issue. */
 export function findingsOf(issue: z.core.$ZodIssue): Finding[] {
   const { path, message } = issue;
+  // Beside it stands the issue of the number's own bound, which each number has.
+  if (issue.code === 'too_big' && issue.maximum === Number.MAX_SAFE_INTEGER) return [];
+  if (issue.code === 'too_small' && issue.minimum === Number.MIN_SAFE_INTEGER) return [];
   if (issue.code !== 'unrecognized_keys') {
     const atKey = issue.code === 'custom' && issue.params?.['at'] === 'key';
     return [{ path, message, at: atKey ? 'key' : 'value' }];

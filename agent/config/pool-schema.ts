@@ -1,3 +1,4 @@
+import { BOUNDS } from './bounds.ts';
 import type { LockConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
@@ -6,13 +7,10 @@ import * as z from 'zod';
 
 /** `pool` and `lock`: the nodes of which only some may be out at a time, and the lock that they share. */
 
-/** Larger than any pool; the guards of other nodes refuse a larger number. */
-const MOST_NODES = 1_000;
-
 export const pool = mapping({
   name: field.nodeName,
-  slots: z.int().min(1).max(MOST_NODES).default(defaults.POOL_SLOTS),
-  brake: z.int().min(1).max(MOST_NODES).default(defaults.POOL_BRAKE),
+  slots: field.whole(BOUNDS['pool.slots']).default(defaults.POOL_SLOTS),
+  brake: field.whole(BOUNDS['pool.brake']).default(defaults.POOL_BRAKE),
 });
 
 /** Many more than a cluster has members. */

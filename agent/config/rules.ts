@@ -37,7 +37,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   }
   if (config.listen.health !== null) warnings.push(...overlappingAnswers(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
-  warnings.push(...warnOfRamp(config), ...warnOfPool(config));
+  warnings.push(...warnOfRamp(config), ...warnOfPool(config), ...warnOfSeconds(config));
   if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');
@@ -233,6 +233,17 @@ async function checkSchedule({ schedule }: Config): Promise<Finding[]> {
       ? problem
       : [...problem, at(['schedule', index, 'timezone'], 'is not a time zone such as Europe/Zurich')];
   });
+}
+
+/** Six fields are right for node-cron, as for Quartz and Spring; who knows crontab alone adds a sixth at the wrong end. */
+function warnOfSeconds({ schedule }: Config): string[] {
+  return schedule.flatMap(({ cron }, index) =>
+    cron.trim().split(/\s+/).length === 6
+      ? [
+          `schedule[${index}].cron has six fields, the first of which is the second of the minute; a crontab has five, and begins with the minute`,
+        ]
+      : [],
+  );
 }
 
 function isTimezone(name: string): boolean {

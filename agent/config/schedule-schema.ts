@@ -20,10 +20,10 @@ const when = oneOf({
 );
 
 export const scheduleEntry = mapping({
-  cron: z.string(),
-  timezone: orNull(z.string()),
+  cron: field.anyText,
+  timezone: orNull(field.anyText),
   do: z.enum(['restart', 'drain', 'ready', 'reboot']),
-  reason: field.nonEmpty.default(defaults.SCHEDULE_REASON),
+  reason: field.line.default(defaults.SCHEDULE_REASON),
   jitter: orNull(field.duration),
   when: orNull(when),
 }).transform(({ jitter, ...written }): ScheduleConfig => ({ ...written, jitterMs: jitter ?? 0 }));

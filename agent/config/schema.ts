@@ -1,3 +1,4 @@
+import { BOUNDS } from './bounds.ts';
 import type { BalancerConfig, GoneConfig, ProbeConfig, StartConfig, StopConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
@@ -19,8 +20,8 @@ import * as z from 'zod';
 const cadence = {
   every: field.duration.default(defaults.PROBE_EVERY_MS),
   timeout: field.duration.default(defaults.PROBE_TIMEOUT_MS),
-  rise: z.int().min(1).default(defaults.PROBE_RISE),
-  fall: z.int().min(1).default(defaults.PROBE_FALL),
+  rise: field.whole(BOUNDS['app.probe.rise']).default(defaults.PROBE_RISE),
+  fall: field.whole(BOUNDS['app.probe.fall']).default(defaults.PROBE_FALL),
 };
 
 const httpProbe = mapping({
@@ -144,8 +145,8 @@ const balancer = oneOf({
   health: mapping({
     health: mapping({
       from: z.array(field.network).min(1),
-      fall: z.int().min(1).default(defaults.MONITOR_FALL),
-      rise: z.int().min(1).default(defaults.MONITOR_RISE),
+      fall: field.whole(BOUNDS['balancers[].health.fall']).default(defaults.MONITOR_FALL),
+      rise: field.whole(BOUNDS['balancers[].health.rise']).default(defaults.MONITOR_RISE),
     }),
   }),
 }).transform((written): BalancerConfig => {
@@ -159,12 +160,12 @@ const drain = mapping({
   timeout: field.duration.default(defaults.DRAIN_TIMEOUT_MS),
   onTimeout: z.enum(['restore', 'force', 'hold']).default(defaults.DRAIN_ON_TIMEOUT),
   quiet: field.durationOrZero.optional(),
-  keep: z.int().min(0).default(defaults.DRAIN_KEEP),
+  keep: field.whole(BOUNDS['drain.keep']).default(defaults.DRAIN_KEEP),
   keepBackups: z.boolean().default(defaults.DRAIN_KEEP_BACKUPS),
   expires: orNull(field.durationOrNever),
   gate: orNull(gate),
   warn: z.array(warn).default([]),
-  pace: z.int().min(1).default(defaults.CLOSE_PER_SECOND),
+  pace: field.whole(BOUNDS['drain.pace']).default(defaults.CLOSE_PER_SECOND),
 }).transform(({ timeout, onTimeout, quiet, keep, keepBackups, expires, pace, ...hooks }) => ({
   ...hooks,
   closePerSecond: pace,

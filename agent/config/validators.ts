@@ -3,6 +3,7 @@ import { parseAddress } from '../haproxy/address.ts';
 import { parseServerName, SERVER_NAME_RULE } from '../haproxy/names.ts';
 import { isLastcallError } from '../system/error.ts';
 import { SOCKET_PATH_BYTES } from '../system/limits.ts';
+import { hasUnprintable } from '../system/printable.ts';
 
 /**
  * Checks of texts, one kind each: the answer is what is wrong with it, or undefined. It does not repeat the text,
@@ -10,6 +11,16 @@ import { SOCKET_PATH_BYTES } from '../system/limits.ts';
  */
 
 const MAX_PORT = 65_535;
+/** The longest free text: a reason is one line of a log. */
+const MAX_LINE = 500;
+
+/** Free text, such as a reason: one line, which other operators read in logs and on terminals. */
+export function lineProblem(text: string): string | undefined {
+  if (text.trim() === '') return 'must be a text that is not empty';
+  if (text.length > MAX_LINE) return `is longer than ${MAX_LINE} characters`;
+  // Such characters would forge lines in a log, move a terminal's cursor, or reverse the text after them.
+  return hasUnprintable(text) ? 'must be one line without control or format characters' : undefined;
+}
 
 export function pathProblem(text: string): string | undefined {
   if (!text.startsWith('/')) return 'must be an absolute path';

@@ -1,9 +1,9 @@
 import { parseDuration } from '../formats/duration.ts';
-import { serverNameProblem } from '../config/validators.ts';
+import { lineProblem, serverNameProblem } from '../config/validators.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
 import type { RequestBody } from './protocol.ts';
-import { hasUnprintable, printable } from '../system/printable.ts';
+import { printable } from '../system/printable.ts';
 
 /** From a request body (the control socket's, the command line's) to a request of the lifecycle. */
 
@@ -18,8 +18,6 @@ const OPERATIONS: readonly OperationKind[] = [
 ];
 const HOLD_IN: readonly ('drain' | 'maint')[] = ['drain', 'maint'];
 const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'force', 'hold'];
-/** The longest text: a reason is one line of a log. */
-const MAX_TEXT = 500;
 
 /** A key of the request body: the field of the request that it becomes, and how it is read; undefined = left out. */
 interface RequestTerm<K extends keyof Request, T extends Request[K] | undefined> {
@@ -106,12 +104,9 @@ function checkTogether({ kind, reason, force, holdIn, noRefuse, waitForSlotMs, f
 /** One line, or null where it is absent. @throws LastcallError `usage` */
 export function text(value: unknown, key: string): string | null {
   if (value === undefined || value === null) return null;
-  if (typeof value !== 'string' || value.trim() === '')
-    throw problem(`\`${key}\` must be a text that is not empty`);
-  if (value.length > MAX_TEXT) throw problem(`\`${key}\` is longer than ${MAX_TEXT} characters`);
-  // Such characters would forge lines in a log, move a terminal's cursor, or reverse the text after them.
-  if (hasUnprintable(value))
-    throw problem(`\`${key}\` must be one line without control or format characters`);
+  if (typeof value !== 'string') throw problem(`\`${key}\` must be a text that is not empty`);
+  const wrong = lineProblem(value);
+  if (wrong !== undefined) throw problem(`\`${key}\` ${wrong}`);
   return value;
 }
 

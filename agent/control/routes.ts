@@ -5,11 +5,9 @@ import { isLastcallError, messageOf } from '../system/error.ts';
 import type { ApiProblem } from './protocol.ts';
 import { parseRequest } from './parse-request.ts';
 import { parseUnlock } from './parse-unlock.ts';
+import { readBody } from './read-body.ts';
 
 /** What the control socket answers (API.md#control-socket). */
-
-/** A request has a dozen short values; more is never needed. */
-export const MAX_BODY_BYTES = 64 * 1024;
 
 /** What a route needs. `stream` turns the answer into a stream of events. */
 export interface RoutePorts {
@@ -93,11 +91,15 @@ async function dispatch(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<RouteAnswer | null> {
-  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  const url = request.url ?? '';
+  const [path = ''] = url.split('?', 1);
   for (const { pattern, methods } of PATTERNS) {
     const match = pattern.exec(path);
     if (match === null) continue;
     const handler = Object.hasOwn(methods, request.method ?? '') ? methods[request.method ?? ''] : undefined;
+    // A `dryRun` that was put there would be left out in silence.
+    if (handler !== undefined && path !== url)
+      return problem(400, 'no query is read here: the body has what is asked for');
     if (handler !== undefined) return handler(ports, { request, response, id: match.groups?.['id'] ?? '' });
     response.setHeader('allow', Object.keys(methods).join(', '));
     return problem(405, `${request.method} is not possible here`);
@@ -106,15 +108,9 @@ async function dispatch(
 }
 
 async function submit({ service }: RoutePorts, { request }: Exchange): Promise<RouteAnswer> {
-  const body = await read(request);
-  if (body === null) return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
-  let words: ReturnType<typeof parseRequest>;
-  try {
-    words = parseRequest(JSON.parse(body), randomUUID());
-  } catch (error) {
-    return { status: 400, body: { code: 'usage', message: messageOf(error) } satisfies ApiProblem };
-  }
-  const submitted = await service.submit(words);
+  const read = await readBody(request, (body) => parseRequest(body, randomUUID()));
+  if (!read.ok) return problem(read.status, read.message);
+  const submitted = await service.submit(read.value);
   if (submitted.accepted) {
     const { accepted: _accepted, ...told } = submitted;
     return { status: 202, body: told };
@@ -123,15 +119,9 @@ async function submit({ service }: RoutePorts, { request }: Exchange): Promise<R
 }
 
 async function unlock({ service }: RoutePorts, { request }: Exchange): Promise<RouteAnswer> {
-  const body = await read(request);
-  if (body === null) return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
-  let asked: ReturnType<typeof parseUnlock>;
-  try {
-    asked = parseUnlock(JSON.parse(body));
-  } catch (error) {
-    return { status: 400, body: { code: 'usage', message: messageOf(error) } satisfies ApiProblem };
-  }
-  const freed = await service.unlock(asked);
+  const read = await readBody(request, parseUnlock);
+  if (!read.ok) return problem(read.status, read.message);
+  const freed = await service.unlock(read.value);
   return { status: freed.ok ? 200 : 409, body: freed };
 }
 
@@ -153,18 +143,6 @@ async function cancel({ service, ready }: RoutePorts, { id }: Exchange): Promise
     case 'too-late':
       return problem(409, `operation ${id} cannot be cancelled any more: the stop has been issued`, 'busy');
   }
-}
-
-/** The body as text, or null when it is too long. */
-async function read(request: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function problem(status: number, message: string, code = 'usage'): RouteAnswer {

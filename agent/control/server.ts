@@ -6,7 +6,8 @@ import type { Clock } from '../system/clock.ts';
 import { createConnectionCap } from '../system/connection-cap.ts';
 import { firstRequest, type RequestStream } from '../system/first-request.ts';
 import { sendEvents } from './events.ts';
-import { MAX_BODY_BYTES, route } from './routes.ts';
+import { MAX_BODY_BYTES } from './read-body.ts';
+import { route } from './routes.ts';
 import { bindSocket } from './bind-socket.ts';
 
 export interface ControlServer {

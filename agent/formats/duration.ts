@@ -23,15 +23,25 @@ export type Duration =
  */
 export function parseDuration(text: string, zero: 'zero' | 'no-zero' = 'no-zero'): Duration {
   const parts = SHAPE.exec(text);
-  if (parts === null || text === '') return refused(text, shapeProblem(text));
+  if (parts === null || text === '') return refused(text, shapeProblem(text, zero));
   const ms = UNITS_MS.reduce((sum, unit, at) => sum + Number(parts[at + 1] ?? 0) * unit, 0);
   if (ms > MAX_DURATION_MS) return refused(text, 'is longer than 596h, the longest a timer can wait');
   if (ms === 0 && zero === 'no-zero') return refused(text, 'must be longer than nothing');
   return { ok: true, ms };
 }
 
-function shapeProblem(text: string): string {
-  if (/^\d+(\.\d+)?$/.test(text)) return `has no unit, write for example ${text}s`;
+/**
+ * What is wrong with a number in the place of a duration, with an example that is accepted.
+ * @param zero as for `parseDuration`
+ */
+export function durationAdvice(number: number, zero: 'zero' | 'no-zero'): string {
+  if (number < 0) return 'must not be negative, write for example 30s';
+  const meant = [`${number}s`, `${number * SECOND_MS}ms`].find((text) => parseDuration(text, zero).ok);
+  return `has no unit, write for example ${meant ?? '30s'}`;
+}
+
+function shapeProblem(text: string, zero: 'zero' | 'no-zero'): string {
+  if (/^\d+(\.\d+)?$/.test(text)) return durationAdvice(Number(text), zero);
   if (text.startsWith('-')) return 'must not be negative';
   return 'is not a duration, write for example 500ms, 2s, 5m or 1h30m';
 }

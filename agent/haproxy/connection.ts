@@ -76,7 +76,10 @@ export async function exchangeOn(call: ExchangeCall): Promise<number> {
   let full: ConnectError | null = null;
   for (let attempt = 0; ; attempt += 1) {
     const connectMs = (call.address.kind === 'unix' ? undefined : CONNECT_MS[attempt]) ?? Infinity;
-    full = await talk(call, { leftMs: until - clock.now(), connectMs, before: full, material, fail });
+    const leftMs = until - clock.now();
+    // A machine under load may have slept beyond the end: it is the full queue that was seen last.
+    if (full !== null && leftMs <= 0) throw fail(full);
+    full = await talk(call, { leftMs, connectMs, before: full, material, fail });
     if (full === null) return clock.now() - start;
     const pauseMs = pauseAfter(attempt);
     if (pauseMs >= until - clock.now()) throw fail(full);
@@ -188,11 +191,9 @@ function open({ address, tls }: ExchangeCall, material: TlsMaterial | null, read
 }
 
 function silent(timeoutMs: number, bytes: number): ConnectError {
+  if (timeoutMs <= 0) return { text: 'no time was left to ask it', next: BUSY };
   const heard = bytes === 0 ? 'no answer' : `no end of the answer (${bytes} bytes so far)`;
-  return {
-    text: `${heard} within ${Math.max(0, Math.round(timeoutMs))} ms`,
-    next: BUSY,
-  };
+  return { text: `${heard} within ${Math.max(1, Math.round(timeoutMs))} ms`, next: BUSY };
 }
 
 const BUSY =

@@ -1,4 +1,5 @@
 import type { Clock } from '../system/clock.ts';
+import { compileHotCode } from '../system/hot-code.ts';
 
 /** So much is read without a pause: some two thousand entries of a stick table, which take HAProxy a millisecond or two. */
 const BURST_BYTES = 256 * 1024;
@@ -36,6 +37,7 @@ export function createReadingPace(clock: Clock, timeoutMs: number): ReadingPace 
     pauseAfter(bytes) {
       unpaused += bytes;
       if (unpaused < BURST_BYTES) return 0;
+      compileHotCode();
       unpaused = 0;
       pauseBegan = clock.now();
       const ms = Math.min((pauseBegan - burstBegan) * TIMES_BURST, LONGEST_PAUSE_MS, leftMs);

@@ -49,10 +49,13 @@ function createWebhook(text: string, timeoutMs: number, { clock }: HookPorts): H
       const began = clock.now();
       const { status } = await httpPost(url, body, timeoutMs, { clock, signal }, { shown: host });
       if (status >= 200 && status < 300) return;
-      throw new LastcallError('failed', `${host} answered ${status}`, {
+      const redirects = status >= 300 && status < 400;
+      // Elsewhere its token, and what is told here, would be another host's.
+      const why = redirects ? `${status}, and no redirect is followed` : status;
+      throw new LastcallError('failed', `${host} answered ${why}`, {
         target: host,
         elapsedMs: clock.now() - began,
-        next: 'look at the webhook',
+        next: redirects ? 'write the URL to which it leads' : 'look at the webhook',
       });
     },
   };

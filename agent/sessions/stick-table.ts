@@ -197,7 +197,8 @@ async function settle(call: FoundQuery, { info, doubts }: Entries): Promise<Sett
   if (doubts.size === 0) return { info, count: 0, longestMs: 0 };
   const settled = await settleDoubts(call.ask, doubts);
   if (!call.ours.hidden || settled.count === 0) return settled;
-  const why = `${settled.count} entries name no server that HAProxy has, and it shows no address of ours`;
+  const entries = settled.count === 1 ? '1 entry names' : `${settled.count} entries name`;
+  const why = `${entries} no server that HAProxy has, and it shows no address of ours`;
   throw failed(call, why, 'count by another source, or let the table remember names (no `srvkey addr`)');
 }
 

@@ -46,7 +46,7 @@ export function createTableMemory({ table, expireMs }: StickTableSourceConfig): 
 function noExpiry(table: string, count: number): { readonly why: string; readonly next: string } {
   const what =
     count > 0
-      ? `its ${count} entries of this node never end, also those of users who have logged out`
+      ? `${count === 1 ? 'its 1 entry of this node never ends' : `its ${count} entries of this node never end`}, also those of users who have logged out`
       : 'a user who came before a reload or restart is never in it again';
   return {
     why: `the stick table ${table} has no \`expire\`: ${what}`,

@@ -12,15 +12,15 @@ const WATCHED_MS = 40_000;
 const TICK_MS = 10;
 
 /** A sidecar that has nothing to do: its memory against an idle node process, and its share of a core. */
-export async function atRest(sidecar: Sidecar): Promise<Figure[]> {
+export async function atRest(sidecar: Sidecar, signal: AbortSignal): Promise<Figure[]> {
   const idle = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1e9); console.log()'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   try {
     await once(idle.stdout, 'data');
-    await sleep(SETTLE_MS);
+    await sleep(SETTLE_MS, undefined, { signal });
     const before = cpuMs(sidecar.pid);
-    await sleep(WATCHED_MS);
+    await sleep(WATCHED_MS, undefined, { signal });
     const busyMs = cpuMs(sidecar.pid) - before;
     const [own, bare] = [residentMiB(sidecar.pid), residentMiB(idle.pid ?? 0)];
     return [

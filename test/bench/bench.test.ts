@@ -1,16 +1,12 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { start } from '../support/cli.ts';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from '@jest/globals';
 import { processesWith } from '../support/marked-processes.ts';
-import { packageRoot } from '../support/sample.ts';
-import { until } from '../support/until.ts';
 import type { Row } from './figures.ts';
 import { describeMachine } from './machine.ts';
+import { endProcessesWith } from './end-processes.ts';
 import { renderPage, type BenchReport } from './page/page.ts';
-import { PARTS } from './parts.ts';
-import { playParts } from './run.ts';
+import { playParts, type PlayOptions } from './run.ts';
 import { renderTable } from './table.ts';
 import { exitCodeOf, type PlayedPart } from './verdict.ts';
 import { faultOfXml } from './well-formed.ts';
@@ -33,6 +29,15 @@ const SLOWER: Row = {
 const BROKEN: Row = { name: 'much too slow', value: 300, unit: 'ms', limit: 100, how: 'once' };
 const LOST: Row = { name: 'lost sessions', value: 1, unit: '', limit: 0, exact: true, how: 'ten runs' };
 const MISSING: Row = { name: 'rolled by ansible', missing: 'no ansible on PATH: apt-get install ansible' };
+
+const OPTIONS: PlayOptions = {
+  parts: {},
+  runs: 1,
+  signal: new AbortController().signal,
+  print: () => undefined,
+  steadiness: () => Promise.resolve(STEADY),
+  endLeftovers: () => Promise.resolve(0),
+};
 
 describe('judged', () => {
   test.each([
@@ -59,6 +64,16 @@ describe('judged', () => {
       rows: [SLOWER, { ...LOST, machine: 'it stood still for 30 s' }],
       noise: STEADY,
       verdicts: ['pass', 'noisy'],
+      code: 75,
+    },
+    {
+      is: 'kept, or broken, on a machine that starved what was measured',
+      rows: [
+        { ...SLOWER, starved: 'HAProxy waited 40 % of the time for a processor' },
+        { ...BROKEN, starved: 'there was time for 2 of 5 runs' },
+      ],
+      noise: STEADY,
+      verdicts: ['noisy', 'noisy'],
       code: 75,
     },
     {
@@ -95,6 +110,34 @@ describe('judged', () => {
       [SLOWER.name, 'pass'],
     ]);
     expect(renderTable(rows)[1]).toMatch(/^bad +FAIL: HAProxy did not start$/);
+  });
+
+  test('a part that is not over within its limit has failed, what it left running is ended, and the others go on', async () => {
+    const word = `LASTCALL_TEST_PART=${randomUUID()}`;
+    const [mark = '', value = ''] = word.split('=');
+    const deaf = (): Promise<Row[]> => {
+      spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1e6)'], {
+        env: { ...process.env, [mark]: value },
+        stdio: 'ignore',
+      });
+      return new Promise(() => undefined);
+    };
+    const played = await playParts({
+      ...OPTIONS,
+      parts: {
+        deaf: { play: deaf, limitMs: () => 300 },
+        good: { play: () => [SLOWER], limitMs: () => 60_000 },
+      },
+      closingMs: 200,
+      endLeftovers: () => endProcessesWith(word),
+    });
+    expect(processesWith(word)).toEqual([]);
+    expect(played.flatMap(({ rows }) => rows.map(({ verdict }) => verdict))).toEqual(['FAIL', 'pass']);
+    expect(played[0]?.rows[0]?.row).toEqual({
+      name: 'deaf',
+      broken:
+        'not over after 0.3 s; 1 processes were left, and are ended; it does not end, and may disturb what comes after it',
+    });
   });
 
   test('an interrupt ends the run, and what was measured by then is kept', async () => {
@@ -156,76 +199,17 @@ describe('the page', () => {
   );
 });
 
-test('each command in README is one of a part', async () => {
-  const readme = await readFile(join(packageRoot(), 'README.md'), 'utf8');
-  const named = [...readme.matchAll(/npm run bench -- --only (\w+)/g)].map(([, part = '']) => part);
-  expect(named).toContain('poll');
-  expect(named.filter((part) => !(part in PARTS))).toEqual([]);
-});
-
-describe('npm run bench', () => {
-  const main = join(packageRoot(), 'dist', 'test', 'bench', 'main.js');
-  let dir = '';
-  beforeAll(async () => void (dir = await mkdtemp(join(tmpdir(), 'lastcall-bench-test-'))));
-  afterAll(() => rm(dir, { recursive: true }));
-
-  test('plays one part, prints its table and writes the page and the JSON', async () => {
-    const [html, json] = [join(dir, 'bench.html'), join(dir, 'bench.json')];
-    const { code, stdout } = await start(process.execPath, [
-      main,
-      '--only',
-      'eta',
-      '--html',
-      html,
-      '--json',
-      json,
-    ]).outcome;
-    expect({ code, end: stdout.trimEnd().split('\n').at(-1) }).toEqual({ code: 0, end: `the page: ${html}` });
-    expect(faultOfXml(await readFile(html, 'utf8'))).toBeNull();
-    const { parts } = JSON.parse(await readFile(json, 'utf8')) as BenchReport;
-    expect(parts.map(({ name }) => name)).toEqual(['eta']);
-  });
-
-  test.each([
-    { signal: 'SIGTERM', code: 143 },
-    { signal: 'SIGKILL', code: null },
-  ] as const)('$signal in the middle of a part leaves no process and no file', async ({ signal, code }) => {
-    const own = await mkdtemp(join(tmpdir(), 'lcs-'));
-    const bench = start(process.execPath, [main, '--only', 'flood', '--html', join(dir, `${signal}.html`)], {
-      TMPDIR: own,
-    });
-    // Itself, its reaper, three applications, HAProxy and its worker, a sidecar.
-    await until('the part runs', () => processesWith(own).length >= 8);
-    bench.child.kill(signal);
-    const { code: ended, stdout } = await bench.outcome;
-    expect(ended).toBe(code);
-    if (signal === 'SIGTERM')
-      expect(stdout).toMatch(/nothing was measured\ninterrupted by SIGTERM: not measured: flood\n/);
-    await until('all of them have ended', () => processesWith(own).length === 0);
-    expect(await readdir(own)).toEqual([]);
-    await rm(own, { recursive: true });
-  });
-
-  test.each([
-    { words: ['--only', 'nothing'], says: '--only: one of eta, ' },
-    { words: ['--runs', '0'], says: '--runs: a whole number of 1 or more' },
-    { words: ['--more'], says: "Unknown option '--more'" },
-  ])('$words is 64', async ({ words, says }) => {
-    const { code, stderr } = await start(process.execPath, [main, ...words]).outcome;
-    expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(says) });
-  });
-});
-
 function play(
   parts: Record<string, () => Row[] | Promise<Row[]>>,
   noise = STEADY,
   signal = new AbortController().signal,
 ): Promise<PlayedPart[]> {
   return playParts({
-    parts,
-    runs: 1,
+    ...OPTIONS,
+    parts: Object.fromEntries(
+      Object.entries(parts).map(([name, one]) => [name, { play: one, limitMs: () => 60_000 }]),
+    ),
     signal,
-    print: () => undefined,
     steadiness: () => Promise.resolve(noise),
   });
 }

@@ -35,6 +35,8 @@ interface Measurement {
   readonly samples?: readonly number[];
   /** Why too much of it is this machine's doing, where that was seen: such a row is `noisy` in place of FAIL. */
   readonly machine?: string;
+  /** Why this machine cannot give it just now, where that was seen: such a row is `noisy`, whatever its value. */
+  readonly starved?: string;
   /** A count or a size, which a busy machine does not change: too much of it is FAIL, never `noisy`. */
   readonly exact?: boolean;
   /** What others had in the same run, besides the peer of the bound; they do not decide. */

@@ -7,11 +7,11 @@ import { describeMachine, loadNow } from './machine.ts';
 import { steadiness } from './noise.ts';
 import { renderPage } from './page/page.ts';
 import { PARTS, type Part } from './parts.ts';
-import { playParts } from './run.ts';
+import { longestMs, playParts } from './run.ts';
 import { round } from './figures.ts';
 import { renderTable } from './table.ts';
-import { keepTraces } from './traces.ts';
-import { countsOf, exitCodeOf, NOISY_FROM } from './verdict.ts';
+import { keepTraces, type Traces } from './traces.ts';
+import { countsOf, exitCodeOf, NOISY_FROM, type PlayedPart } from './verdict.ts';
 
 /*
  * npm run bench [-- --only PART --runs N --html FILE --json FILE]: speed and size of the built lastcall beside a real
@@ -48,7 +48,7 @@ if (settings !== null) {
   const page = settings.html ?? join(await mkdtemp(join(tmpdir(), 'lastcall-bench-')), 'bench.html');
   const traces = await keepTraces();
   try {
-    await play(settings, page);
+    await play(settings, page, traces);
   } finally {
     const left = await traces.remove();
     if (left > 0) process.stderr.write(`bench: ${left} processes were left, and are ended\n`);
@@ -78,21 +78,45 @@ function readSettings(args: string[]): Settings {
   return { parts: Object.fromEntries(parts), runs, html, json };
 }
 
-async function play({ parts, runs, json }: Settings, page: string): Promise<void> {
+async function play({ parts, runs, json }: Settings, page: string, traces: Traces): Promise<void> {
   const machine = describeMachine(new Date());
   const loadBefore = loadNow();
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const played = await playParts({ parts, runs, signal: stop.signal, print, steadiness });
+  const began = performance.now();
+  print(`${Object.keys(parts).join(', ')}: at most ${lengthOf(longestMs(parts, runs))}`);
+  const endLeftovers = (): Promise<number> => {
+    // Of the part that is given up.
+    if (process.listenerCount('unhandledRejection') === 0) process.on('unhandledRejection', reportLate);
+    return traces.end();
+  };
+  const options = { parts, runs, signal: stop.signal, print, steadiness, endLeftovers };
+  const played = await playParts(options);
   const unmeasured = Object.keys(parts).filter((name) => !played.some((part) => part.name === name));
   const report = { machine, loadBefore, loadAfter: loadNow(), runs, parts: played, unmeasured };
   const rows = played.flatMap((part) => part.rows);
   if (rows.length > 0) for (const line of ['', ...renderTable(rows), '']) print(line);
   print(countsOf(rows));
   if (stop.signal.aborted) print(`${messageOf(stop.signal.reason)}: not measured: ${unmeasured.join(', ')}`);
+  print(`took ${lengthOf(performance.now() - began)}: ${timesOf(played)}`);
   for (const { name, noise } of played.filter((part) => part.noise >= NOISY_FROM))
     print(`around ${name} the slowest tenth of equal works took ${round(noise)} times the fastest tenth`);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   await writeFile(page, renderPage(report));
   print(`the page: ${page}`);
   if (!stop.signal.aborted) process.exitCode = exitCodeOf(rows);
+}
+
+/** `poll 7 s, rolling 920 s`. */
+function timesOf(played: readonly PlayedPart[]): string {
+  return played.map(({ name, seconds }) => `${name} ${round(seconds)} s`).join(', ') || 'no part is over';
+}
+
+/** `5 min 12 s`. */
+function lengthOf(ms: number): string {
+  const seconds = Math.round(ms / 1_000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+function reportLate(reason: unknown): void {
+  process.stderr.write(`bench: of a part that was given up: ${messageOf(reason)}\n`);
 }

@@ -8,17 +8,17 @@ import type { Row } from './figures.ts';
 import { flood, refusedStart } from './flood.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
-import { fullRate } from './rolling/full-rate.ts';
+import { FULL_RATE_RUNS, fullRate } from './rolling/full-rate.ts';
 import { rolling } from './rolling/rolling.ts';
 import { scale } from './scale/scale.ts';
 import { startTime, timeToDrain } from './start-time.ts';
-import { stickTable } from './stick-table.ts';
-import { tableDrain } from './table-drain.ts';
+import { stickTable } from './table/stick-table.ts';
+import { tableDrain } from './table/table-drain.ts';
 import { warmUp } from './warm-up.ts';
 
 /** What a part of the benchmark works with. */
 export interface Bench {
-  /** Aborted by an interrupt. */
+  /** Aborted by an interrupt, and when the part's limit is over. */
   readonly signal: AbortSignal;
   /** How often the whole of a long comparison is played (`--runs`). */
   readonly runs: number;
@@ -26,25 +26,37 @@ export interface Bench {
   readonly site: () => Promise<Site>;
 }
 
-/** Measures, and returns a row for each figure. Throws where nothing could be measured at all. */
-export type Part = (bench: Bench) => Row[] | Promise<Row[]>;
+export interface Part {
+  /** Measures, and returns a row for each figure. Throws where nothing could be measured at all. */
+  readonly play: (bench: Bench) => Row[] | Promise<Row[]>;
+  /** The longest that it may take: some three times what a quiet machine of two cores needs, in milliseconds. */
+  readonly limitMs: (runs: number) => number;
+}
 
 /** In the order in which they run; `--only NAME` runs one. */
 export const PARTS: Readonly<Record<string, Part>> = {
-  eta,
-  resting,
-  poll,
-  stickTable,
-  stopping,
-  tableDrain: async ({ site, signal }) => tableDrain(await site(), signal),
-  agentCheck: async ({ site }) => agentCheck(await site()),
-  flood: async ({ site }) => flood(await site()),
-  refusedStart: async ({ site }) => refusedStart(await site()),
-  scale,
-  warmUp,
-  rolling,
-  fullRate,
+  eta: within(1, eta),
+  resting: within(5, resting),
+  poll: within(2, poll),
+  stickTable: within(6, stickTable),
+  stopping: within(5, stopping),
+  tableDrain: within(12, async ({ site, signal }) => tableDrain(await site(), signal)),
+  agentCheck: within(2, async ({ site }) => agentCheck(await site())),
+  flood: within(2, async ({ site }) => flood(await site())),
+  refusedStart: within(2, async ({ site }) => refusedStart(await site())),
+  scale: within(8, scale),
+  warmUp: within(5, warmUp),
+  rolling: { play: rolling, limitMs: (runs) => minutes(3 + 4 * runs) },
+  fullRate: { play: fullRate, limitMs: (runs) => minutes(1 + Math.min(runs, FULL_RATE_RUNS)) },
 };
+
+function within(limit: number, play: Part['play']): Part {
+  return { play, limitMs: () => minutes(limit) };
+}
+
+function minutes(count: number): number {
+  return count * 60_000;
+}
 
 /** What a sidecar costs that has nothing to do, with the defaults. */
 async function resting({ site, signal }: Bench): Promise<Row[]> {
@@ -55,7 +67,7 @@ async function resting({ site, signal }: Bench): Promise<Row[]> {
     return [
       ...(await startTime(where, node, sidecar)),
       ...(await timeToDrain(where, node)),
-      ...(await atRest(sidecar)),
+      ...(await atRest(sidecar, signal)),
     ];
   } finally {
     await sidecar.stop();

@@ -49,8 +49,12 @@ export function lineOf(judged: JudgedRow): string {
   const { row } = judged;
   if (!isFigure(row)) return `${verdict.padEnd(9)}${name}: ${note}`;
   const against = peer === '' ? '' : `, ${ratio} of ${peer}`;
-  const machine = row.machine === undefined ? '' : `; ${row.machine}`;
-  return `${verdict.padEnd(9)}${name}: ${own}${against}; limit ${limit} (${row.how}${machine})`;
+  return `${verdict.padEnd(9)}${name}: ${own}${against}; limit ${limit} (${methodOf(row)})`;
+}
+
+/** How it was measured, with what the machine did to it. */
+export function methodOf({ how, machine, starved }: Figure): string {
+  return [how, machine, starved].filter((part) => part !== undefined).join('; ');
 }
 
 export function cellsOf({ row, verdict }: JudgedRow): Cells {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { packageRoot } from '../support/sample.ts';
+import { endProcessesWith } from './end-processes.ts';
 
 const REAPER = join(packageRoot(), 'dist', 'test', 'bench', 'reaper.js');
 /** One that lastcall leaves to the programs that it starts. */
@@ -12,6 +13,8 @@ const MARK = 'LASTCALL_BENCH_RUN';
 
 /** What a run leaves behind in processes and files: its programs, daemons of theirs too, and its temporary directories. */
 export interface Traces {
+  /** Ends all processes of the run. Returns how many there were. */
+  end(): Promise<number>;
   /** Ends and removes all of it. Returns how many processes were left. */
   remove(): Promise<number>;
 }
@@ -32,6 +35,7 @@ export async function keepTraces(): Promise<Traces> {
   process.env[MARK] = word.slice(MARK.length + 1);
   process.env['TMPDIR'] = dir;
   return {
+    end: () => endProcessesWith(word),
     async remove() {
       reaper.stdin.end();
       return Number(await killed);

@@ -20,6 +20,7 @@ export interface JudgedRow {
  */
 export function verdictOn(row: Row | BrokenPart, noise: number): RowVerdict {
   if (!isFigure(row)) return 'missing' in row ? 'missing' : 'FAIL';
+  if (row.starved !== undefined) return 'noisy';
   if (noise >= NOISY_FROM && row.exact !== true && couldTurn(row, noise)) return 'noisy';
   if (passes(row)) return 'pass';
   return row.machine === undefined ? 'FAIL' : 'noisy';

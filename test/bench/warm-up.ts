@@ -39,11 +39,11 @@ const WAYS: readonly Balancing[] = [
 ];
 
 /** The share of new users that a node gets in each second after READY, with `warmUp: 10s` and weight 100. */
-export async function warmUp(): Promise<Figure[]> {
+export async function warmUp({ signal }: { readonly signal: AbortSignal }): Promise<Figure[]> {
   const figures: Figure[] = [];
   const lines: PlotLine[] = [];
   for (const way of WAYS) {
-    const shares = await sharesWith(way);
+    const shares = await sharesWith(way, signal);
     lines.push({ name: way.name, points: shares.map((one, second) => [second + 1, one]) });
     if (way.isDrawnOnly === true) continue;
     const [first = Number.NaN] = shares;
@@ -64,19 +64,22 @@ export async function warmUp(): Promise<Figure[]> {
   return figures.map((figure, index) => (index === 0 ? { ...figure, plots: [plot] } : figure));
 }
 
-async function sharesWith({ balance, server = '', requestMs }: Balancing): Promise<number[]> {
+async function sharesWith(
+  { balance, server = '', requestMs }: Balancing,
+  signal: AbortSignal,
+): Promise<number[]> {
   const others = await Promise.all([otherServer(requestMs), otherServer(requestMs)]);
   const lines = others.map((one, index) => `  server app${index + 2} 127.0.0.1:${portOf(one)}\n`).join('');
   const rig = await openRig({ cookie: false, server, others: `${lines}  balance ${balance}\n` });
   try {
-    return await measured(rig, requestMs);
+    return await measured(rig, requestMs, signal);
   } finally {
     await rig.close();
     for (const one of others) one.close().closeAllConnections();
   }
 }
 
-async function measured(rig: Rig, requestMs: number): Promise<number[]> {
+async function measured(rig: Rig, requestMs: number, signal: AbortSignal): Promise<number[]> {
   const agent = await rig.sidecar({
     sections: { sessions: [], sticky: false, return: { timeout: '30s', warmUp: `${WARM_UP_S}s` } },
   });
@@ -89,7 +92,7 @@ async function measured(rig: Rig, requestMs: number): Promise<number[]> {
   const shares: number[] = [];
   let last = await totals(rig);
   for (let second = 0; second < WARM_UP_S + 2; second++) {
-    await sleep(1_000);
+    await sleep(1_000, undefined, { signal });
     const now = await totals(rig);
     const gained = now.map((total, index) => total - (last[index] ?? 0));
     shares.push((100 * (gained[0] ?? 0)) / gained.reduce((sum, one) => sum + one, 0));

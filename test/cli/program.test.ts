@@ -96,6 +96,11 @@ describe('A mistake on the command line', () => {
     ['a health URL that is none', ['ready', ...DIRECT, '--health', '/health'], /--health/],
     ['a bare number as quiet', ['drain', ...DIRECT, '--quiet-for', '1'], /--quiet-for/],
     ['a keep that is no number', ['drain', ...DIRECT, '--keep', '-1'], /--keep/],
+    [
+      'more servers to keep than a backend has',
+      ['drain', ...DIRECT, '--keep', '10001'],
+      /--keep "10001" is more than 10000: no backend has so many servers/,
+    ],
     ['half a server to keep', ['drain', ...DIRECT, '--keep', '1.5'], /--keep/],
     ['an unknown way with the unreachable', ['drain', ...DIRECT, '--unreachable', 'panic'], /wait, ignore/],
     ['a bare number as grace', ['drain', ...DIRECT, '--reload-grace', '10'], /--reload-grace.*unit/],

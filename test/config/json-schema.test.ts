@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { BOUNDS } from '../../agent/config/bounds.ts';
 import { configJsonSchema } from '../../agent/config/json-schema.ts';
 import { KEY_TEXTS } from '../../agent/config/key-texts.ts';
 import { isValid } from '../support/json-schema.ts';
@@ -31,6 +32,19 @@ describe('deploy/lastcall.schema.json', () => {
     expect(Object.keys(KEY_TEXTS).filter((path) => !paths.has(path))).toEqual([]);
   });
 
+  test('bounds each number, and its text says how', () => {
+    const numbers = [...keysOf(SCHEMA, '')].flatMap(([path, { description = '', anyOf = [] }]) => {
+      const found = anyOf.find(({ type }) => type === 'integer');
+      return found === undefined ? [] : [{ path, description, least: found.minimum, most: found.maximum }];
+    });
+    expect(numbers.length).toBeGreaterThan(15);
+    for (const { path, description, least, most } of numbers) {
+      expect({ path, least, most }).toEqual({ path, least: expect.any(Number), most: expect.any(Number) });
+      if (Object.hasOwn(BOUNDS, path)) expect(description).toContain(`${least} to ${most}`);
+      else expect({ path, isKnown: most === 599 || most === 65_535 }).toEqual({ path, isKnown: true });
+    }
+  });
+
   test('is named in the first line of the sample, and accepts it', async () => {
     const text = await readFile(SAMPLE, 'utf8');
     expect(text).toMatch(/^# yaml-language-server: \$schema=lastcall\.schema\.json\n/);
@@ -55,6 +69,9 @@ interface Described {
   readonly properties?: Readonly<Record<string, Described>>;
   readonly items?: Described;
   readonly anyOf?: readonly Described[];
+  readonly type?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
 }
 
 /** Every key of a schema with its path, as KEY_TEXTS names it. */

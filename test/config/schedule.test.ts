@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { MINIMAL, configOf, problemsOf, refuses } from './support.ts';
+import { MINIMAL, configOf, load, problemsOf, refuses } from './support.ts';
 
 describe('what an operation needs must be there before its hour comes', () => {
   const restart = 'schedule: [{ cron: "0 4 * * 0", do: restart }]\n';
@@ -95,7 +95,31 @@ describe('the calendar', () => {
     ]);
   });
 
+  test('is warned of six fields, which begin with the second', async () => {
+    const warnings = async (cron: string): Promise<readonly string[]> => {
+      const loaded = await load(entry(cron));
+      return loaded.ok ? loaded.warnings : ['it is wrong'];
+    };
+    expect(await warnings('0 4 * * 0')).toEqual([]);
+    for (const six of ['30 4 * * * *', ' 0  0 4 * *   0 '])
+      expect(await warnings(six)).toEqual([
+        'schedule[0].cron has six fields, the first of which is the second of the minute; a crontab has five, and begins with the minute',
+      ]);
+  });
+
   refuses([
+    [
+      `schedule: [{ cron: "0 4 * * 0", do: drain, reason: ${'x'.repeat(501)} }]`,
+      '4:52: schedule[0].reason: is longer than 500 characters',
+    ],
+    [
+      'schedule: [{ cron: "0 4 * * 0", do: drain, reason: "a\\nb" }]',
+      '4:52: schedule[0].reason: must be one line without control or format characters',
+    ],
+    [
+      'schedule: [{ cron: "0 4 * * 0", do: drain, reason: " " }]',
+      '4:52: schedule[0].reason: must be a text that is not empty',
+    ],
     [
       'schedule: [{ cron: "0 4 * * 0", do: drain, when: { file: due } }]',
       '4:58: schedule[0].when.file: must be an absolute path',

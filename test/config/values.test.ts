@@ -6,6 +6,11 @@ describe('a duration has a unit and is longer than nothing', () => {
     ['drain: { timeout: 30 }', '4:19: drain.timeout: has no unit, write for example 30s'],
     ['drain: { timeout: "30" }', '4:19: drain.timeout: "30" has no unit, write for example 30s'],
     ['drain: { timeout: -5s }', '4:19: drain.timeout: "-5s" must not be negative'],
+    ['drain: { timeout: -1 }', '4:19: drain.timeout: must not be negative, write for example 30s'],
+    ['drain: { timeout: 0 }', '4:19: drain.timeout: has no unit, write for example 30s'],
+    ['drain: { timeout: 1.5 }', '4:19: drain.timeout: has no unit, write for example 1500ms'],
+    ['drain: { timeout: 1e21 }', '4:19: drain.timeout: has no unit, write for example 30s'],
+    ['drain: { quiet: .nan }', '4:17: drain.quiet: has no unit, write for example 30s'],
     ['drain: { timeout: }', '4:10: drain.timeout: expected a duration such as 30s'],
     [
       'drain: { timeout: never }',
@@ -30,6 +35,50 @@ describe('a duration has a unit and is longer than nothing', () => {
       '4:50: app.stop.signal.killAfter: "0s" must be longer than nothing',
     ],
   ]);
+});
+
+describe('a number has a bound, and the message its reason', () => {
+  const row = 'a longer row of equal answers decides too late';
+  refuses([
+    ['app: { probe: { tcp: 1, rise: 101 } }', `4:31: app.probe.rise: must be 100 or less: ${row}`],
+    ['app: { probe: { tcp: 1, fall: 1e9 } }', `4:31: app.probe.fall: must be 100 or less: ${row}`],
+    ['drain: { keep: 10001 }', '4:16: drain.keep: must be 10000 or less: no backend has so many servers'],
+    [
+      'drain: { pace: 2001 }',
+      '4:16: drain.pace: must be 2000 or less: HAProxy is asked to close no more in a second',
+    ],
+    ['pool: { name: app, slots: 1001 }', '4:27: pool.slots: must be 1000 or less: no pool has so many nodes'],
+    ['drain: { keep: 1e300 }', '4:16: drain.keep: must be 10000 or less: no backend has so many servers'],
+  ]);
+});
+
+describe('a text has a limit', () => {
+  const long = 'x'.repeat(5_000);
+  test.each([
+    ['state: /', 'state'],
+    ['sessions: [{ http: { url: http://127.0.0.1/', 'url'],
+    ['sessions: [{ http: { url: http://127.0.0.1/, regex: (a)', 'regex'],
+    ['listen: { metrics: ', 'metrics'],
+    ['listen: { health: { address: "h:1", up: { body: ', 'body'],
+    ['app: { stop: { systemd: ', 'systemd'],
+    ['schedule: [{ do: drain, cron: ', 'cron'],
+    ['schedule: [{ do: drain, cron: "0 4 * * 0", timezone: ', 'timezone'],
+  ])('%s...', async (begin, key) => {
+    const open = (begin.match(/[[{]/g) ?? []).toReversed();
+    const end = open.map((char) => (char === '[' ? ']' : '}')).join('');
+    const [problem = ''] = await problemsOf(`${MINIMAL}${begin}${long}${end}\n`);
+    expect(problem).toContain(`${key}: `);
+    expect(problem).toMatch(/is longer than 4095 characters$/);
+  });
+
+  test('and an argument of a program that of the kernel', async () => {
+    const text = (length: number): string =>
+      `${MINIMAL}app: { stop: { command: [sh, ${'x'.repeat(length)}] } }\n`;
+    expect(await problemsOf(text(131_071))).toEqual([]);
+    expect(await problemsOf(text(131_072))).toEqual([
+      '4:30: app.stop.command[1]: is longer than 131071 bytes',
+    ]);
+  });
 });
 
 describe('a program is a list, and no shell sees it', () => {

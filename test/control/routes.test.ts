@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createClient } from '../../agent/control/client.ts';
-import { MAX_BODY_BYTES } from '../../agent/control/routes.ts';
+import { MAX_BODY_BYTES } from '../../agent/control/read-body.ts';
 import { openControl } from '../../agent/control/server.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';
@@ -196,6 +196,61 @@ describe('The control API', () => {
       `POST /v1/operations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(3)}`,
     );
     expect(endless).toMatch(/^HTTP\/1\.1 413 /);
+    expect(service.requests).toEqual([]);
+  });
+
+  test.each([
+    [
+      'two operations',
+      '{"operation":"drain","operation":"stop"}',
+      /the body: the JSON has the key "operation" twice/,
+    ],
+    [
+      'two terms, one of them escaped',
+      '{"operation":"drain","force":false,"reason":"x","f\\u006frce":true}',
+      /"force" twice/,
+    ],
+    ['no JSON', '{operation: drain}', /the body: .* is no JSON/],
+    ['a byte order mark', '\uFEFF{"operation":"drain"}', /is no JSON/],
+  ])('refuses a body with %s', async (_what, body, why) => {
+    await open();
+    const answer = await ask('POST', '/v1/operations', body);
+    expect({ ...answer, body: JSON.parse(answer.text) as unknown }).toMatchObject({
+      status: 400,
+      body: { code: 'usage', message: expect.stringMatching(why) },
+    });
+    expect(service.requests).toEqual([]);
+  });
+
+  test('refuses two keys of one name to unlock, and bytes that are not UTF-8', async () => {
+    await open();
+    const twice = await ask('POST', '/v1/unlock', '{"node":"app1","reason":"x","node":"app2"}');
+    expect([twice.status, twice.text]).toEqual([400, expect.stringContaining('\\"node\\" twice')]);
+    const body = Buffer.from('{"operation":"drain","reason":"gel\u00f6scht"}', 'latin1');
+    const head = `POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`;
+    expect(await raw(Buffer.concat([Buffer.from(head), body]))).toMatch(
+      /^HTTP\/1\.1 400 [^]*the body is not UTF-8/,
+    );
+    expect(service.requests).toEqual([]);
+  });
+
+  test('reads no query: what stands there would be left out in silence', async () => {
+    await open();
+    for (const [method, target] of [
+      ['POST', '/v1/operations?dryRun=true'],
+      ['GET', '/v1/status?'],
+      ['DELETE', '/v1/operations/x?force=1'],
+    ] as const) {
+      const { status, text } = await ask(
+        method,
+        target,
+        method === 'POST' ? '{"operation":"drain"}' : undefined,
+      );
+      expect([status, JSON.parse(text)]).toEqual([
+        400,
+        { code: 'usage', message: 'no query is read here: the body has what is asked for' },
+      ]);
+    }
     expect(service.requests).toEqual([]);
   });
 

@@ -44,7 +44,9 @@ describe('Users whom a hash alone binds', () => {
     const { code, json } = await told(drain);
     expect({ code, said: json.code }).toEqual({ code: 124, said: 'deadline' });
     expect(json.warnings.join('\n')).toMatch(/balance source.*forced/);
-    expect(json.warnings.join('\n')).toMatch(/made the hash anew: 1 users of this node were at risk/);
+    expect(json.warnings.join('\n')).toMatch(
+      /made the hash anew: the sessions of 1 user of this node were at risk/,
+    );
   });
 });
 

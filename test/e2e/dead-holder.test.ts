@@ -133,7 +133,7 @@ test('a holder that is no more keeps its slot while its server is in MAINT or DO
   expect(code).toBe(0);
   // In the line of the command that waits, too.
   expect(stdout + stderr).toMatch(
-    /waits for .*app1 holds a slot since .*and its sidecar does not live; its slot .*`lastcall unlock app1 /,
+    /waits: .*app1 holds a slot since .*and its sidecar does not live; its slot .*`lastcall unlock app1 /,
   );
   const audit = (await readFile(join(all.dir, 'audit.log'), 'utf8')).trim().split('\n');
   const records = audit.map((line) => JSON.parse(line) as Record<string, unknown>);

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Status } from '../../agent/lifecycle/model/api.ts';
@@ -46,6 +47,16 @@ test('Without --server it shows every server of that HAProxy', async () => {
   expect(names).toEqual(expect.arrayContaining(['app/app1', 'app/app2']));
   const rows = (await rig.haproxy.command('show stat -1 4 -1')).trim().split('\n');
   expect(names).toHaveLength(rows.length - 1);
+});
+
+test('A drain and its way back call the node by its servers, too: no sidecar has a name for it', async () => {
+  const here = ['--haproxy', rig.haproxy.socket, '--server', 'app/app1', '--json'];
+  const drained = await lastcall(['drain', ...here, '--quiet-for', '0s', '--not-sticky']).outcome;
+  expect(JSON.parse(drained.stdout)).toMatchObject({ code: 'done', node: 'app/app1' });
+  const back = await lastcall(['ready', ...here]).outcome;
+  expect(JSON.parse(back.stdout)).toMatchObject({ code: 'done', node: 'app/app1' });
+  const refused = await lastcall(['drain', ...here, '--expires', '1h']).outcome;
+  expect(refused.stdout + refused.stderr).not.toContain(hostname());
 });
 
 test('What cannot be shown is an error with its code, and the next step', async () => {

@@ -104,8 +104,8 @@ test('`status` of one who waits tells people its place, and who holds the slot',
   await until('it waits', async () => (await two.agent.client.status(patience())).slot?.is === 'waits');
   const { stdout } = await two.agent.plain('status').outcome;
   expect(stdout).toMatch(/stop by .*\(patches\)/);
-  expect(stdout).toMatch(/waits for a slot of pool app, place 1 in the queue/);
-  expect(stdout).toMatch(/waits for app1 holds a slot since 20.*\(drain by control: rolling\)/);
+  expect(stdout).toMatch(/waits: a slot of pool app, place 1 in the queue/);
+  expect(stdout).toMatch(/waits: app1 holds a slot since 20.*\(drain by control: rolling\)/);
   await one.ask('ready');
   expect((await waits.outcome).code).toBe(0);
 });

@@ -95,14 +95,17 @@ describe('After READY the weight rises', () => {
 });
 
 describe('By agent-check as the writer', () => {
+  const sections = (warmUp: string): Readonly<Record<string, unknown>> => {
+    const haproxy = `unix:${rig.haproxy.operatorSocket}`;
+    const balancers = [{ haproxy, writer: 'agent-check', servers: ['app/app1'] }];
+    return { balancers, return: { timeout: '20s', warmUp } };
+  };
   async function polled(balance: string, warmUp = '2s'): Promise<Agent> {
     const agentPort = await freePort();
     const server = `agent-check agent-inter 200ms agent-addr 127.0.0.1 agent-port ${agentPort}`;
     const others = `  server app2 127.0.0.1:1 cookie app2\n  ${balance}\n`;
     rig = await openRig({ server, others, agentPort });
-    const haproxy = `unix:${rig.haproxy.operatorSocket}`;
-    const balancers = [{ haproxy, writer: 'agent-check', servers: ['app/app1'] }];
-    return rig.sidecar({ sections: { balancers, return: { timeout: '20s', warmUp } } });
+    return rig.sidecar({ sections: sections(warmUp) });
   }
 
   test('the weight rises by percents of its line to what it was, which an operator had set', async () => {
@@ -131,6 +134,17 @@ describe('By agent-check as the writer', () => {
     expect(await agent.ends(second)).toMatchObject({ ok: false, code: 'cancelled' });
     await until('the weight is back', async () => (await weight()) === 77);
     expect(await rig.admin()).toContain('MAINT');
+  });
+
+  test('a crash of the sidecar in the middle ends with the weight that an operator had set, also where the next one has no ramp', async () => {
+    const agent = await polled('balance roundrobin', '4s');
+    await rig.haproxy.command('set server app/app1 weight 80');
+    const id = await outAndReady(agent);
+    await until('it rises', async () => (await weight()) > 10 && (await weight()) < 80);
+    await agent.kill();
+    const next = await rig.sidecar({ sections: sections('0s') });
+    expect(await next.ends(id)).toMatchObject({ ok: true, code: 'done', phase: 'serving' });
+    expect(await weight()).toBe(80);
   });
 
   test('the whole share comes at once where HAProxy takes no percent, and the result has the reason', async () => {

@@ -1,6 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { MAX_DURATION_MS, formatDuration, parseDuration } from '../../agent/formats/duration.ts';
+import {
+  MAX_DURATION_MS,
+  durationAdvice,
+  formatDuration,
+  parseDuration,
+} from '../../agent/formats/duration.ts';
 
 describe('a duration is read', () => {
   test.each([
@@ -19,11 +24,23 @@ describe('a duration is read', () => {
   });
 });
 
+test('the example for a number is accepted, whatever the number is', () => {
+  const numbers = fc.oneof(fc.integer(), fc.double(), fc.integer({ min: -10, max: 100 }));
+  fc.assert(
+    fc.property(numbers, fc.constantFrom('zero', 'no-zero'), (number, zero) => {
+      const [, example = ''] = /write for example (\S+)$/.exec(durationAdvice(number, zero)) ?? [];
+      expect(parseDuration(example, zero)).toMatchObject({ ok: true });
+    }),
+  );
+});
+
 describe('a duration is refused', () => {
   test.each([
     ['', '"" is not a duration, write for example 500ms, 2s, 5m or 1h30m'],
     ['30', '"30" has no unit, write for example 30s'],
-    ['1.5', '"1.5" has no unit, write for example 1.5s'],
+    ['1.5', '"1.5" has no unit, write for example 1500ms'],
+    ['0', '"0" has no unit, write for example 30s'],
+    ['99999999999', '"99999999999" has no unit, write for example 30s'],
     ['-5s', '"-5s" must not be negative'],
     ['1.5s', '"1.5s" is not a duration, write for example 500ms, 2s, 5m or 1h30m'],
     ['5 s', '"5 s" is not a duration, write for example 500ms, 2s, 5m or 1h30m'],

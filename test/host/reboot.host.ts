@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { type AuditLine, auditLines } from './audit-lines.ts';
 import type { BoxOutcome } from './box.ts';
 import { openStock, type Stock, TERM_LOG } from './stock.ts';
 
@@ -19,21 +20,10 @@ beforeEach(async () => {
   await stock.box.sh(`truncate --no-create --size=0 ${TERM_LOG} /var/log/lastcall/app1.log`);
 });
 
-interface AuditLine {
-  readonly event: string;
-  readonly id: string;
-  readonly operation?: string;
-  readonly code?: string;
-}
-
 const bootId = (): Promise<string> => stock.box.sh('cat /proc/sys/kernel/random/boot_id');
 const terms = async (): Promise<string[]> =>
   (await stock.box.sh(`cat ${TERM_LOG} 2>/dev/null || true`)).split('\n').filter((line) => line !== '');
-const audited = async (): Promise<AuditLine[]> =>
-  (await stock.box.sh('cat /var/log/lastcall/app1.log'))
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as AuditLine);
+const audited = (): Promise<readonly AuditLine[]> => auditLines(stock.box, 'app1');
 const json = ({ stdout }: BoxOutcome): Record<string, unknown> =>
   JSON.parse(stdout) as Record<string, unknown>;
 const admin = async (): Promise<string | null | undefined> =>

@@ -140,7 +140,7 @@ describe('whose entries are counted, without a server at the source', () => {
     const { message, next } = await refusalOf(async () =>
       (await agedSource([at(site, 'web/app1')])).count(never),
     );
-    expect(message).toContain('1 entries name no server that HAProxy has');
+    expect(message).toContain('1 entry names no server that HAProxy has');
     expect(next).toContain('srvkey addr');
   });
 
@@ -249,7 +249,7 @@ describe('a table without `expire`', () => {
     await site.haproxy.command('set table web key a data.server_id 1');
     const refusal = await refusalOf(() => source.count(never));
     expect(refusal).toMatchObject({ code: 'failed', next: expect.stringContaining('another source') });
-    expect(refusal.message).toContain('has no `expire`: its 1 entries of this node never end');
+    expect(refusal.message).toContain('has no `expire`: its 1 entry of this node never ends');
   });
 });
 

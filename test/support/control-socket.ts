@@ -69,7 +69,7 @@ export function post(words: unknown): Promise<SocketAnswer> {
   return ask('POST', '/v1/operations', typeof words === 'string' ? words : JSON.stringify(words));
 }
 
-export async function raw(bytes: string): Promise<string> {
+export async function raw(bytes: string | Buffer): Promise<string> {
   const socket = connect(path);
   socket.setEncoding('utf8');
   let text = '';

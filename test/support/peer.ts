@@ -35,8 +35,14 @@ const BATCH = 2_000;
  * Puts entries of any kind into a table, as fast as HAProxy takes them: by its Runtime API no entry gets a
  * `server_key`, and by real users it takes a request each.
  * @param socket its stats socket, to see when all of them are there
+ * @param known how many of them the table has already, which only get a new life: the others have to come last
  */
-export async function teach(socket: string, teacher: Teacher, entries: readonly PeerEntry[]): Promise<void> {
+export async function teach(
+  socket: string,
+  teacher: Teacher,
+  entries: readonly PeerEntry[],
+  known = 0,
+): Promise<void> {
   const { port, pupil, teacher: own, table, keyLength, expireMs } = teacher;
   const before = await usedOf(socket, table);
   const connection = connect({ host: '127.0.0.1', port });
@@ -71,7 +77,7 @@ export async function teach(socket: string, teacher: Teacher, entries: readonly 
       const batch = entries.slice(from, from + BATCH);
       await send(Buffer.concat(batch.map((entry, at) => updateOf(entry, from + at, dictionary))));
     }
-    const wanted = before + entries.length;
+    const wanted = before + entries.length - known;
     await until(`${wanted} entries in ${table}`, async () => (await usedOf(socket, table)) === wanted);
   } finally {
     connection.destroy();

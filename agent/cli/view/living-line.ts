@@ -64,7 +64,10 @@ function endText({ eta, etaReason }: Status, age: number): string {
   return atMost === null ? (etaReason ?? '') : `gone in at most ${secondsText(atMost - age)}`;
 }
 
-/** The servers and sources that the operation waits for; a sidecar of an earlier version sends none. */
+/**
+ * What the operation waits for, after a colon: a server or a source, or a whole sentence such as `app1 holds a slot`. A sidecar of
+ * an earlier version sends none.
+ */
 export function waitsText({ waits = [] }: Partial<Pick<Status, 'waits'>>): string {
-  return waits.length === 0 ? '' : `waits for ${waits.join('; ')}`;
+  return waits.length === 0 ? '' : `waits: ${waits.join('; ')}`;
 }

@@ -47,7 +47,7 @@ export function statusText(
     head,
     ...doing,
     ...holdLines(status, paint),
-    ...(status.waits ?? []).map((what) => paint('yellow', `waits for ${what}`)),
+    ...(status.waits ?? []).map((what) => paint('yellow', `waits: ${what}`)),
     ...status.alarms.map((alarm) => paint('red', `ALARM ${alarm}`)),
     '',
     ...balancerLines(status, now, paint),

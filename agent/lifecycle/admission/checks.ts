@@ -4,6 +4,7 @@ import { byName } from '../model/named-error.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
 import { outlasted } from '../observed/hidden-users.ts';
 import { agentToo, coverText } from '../sync/ownership.ts';
+import { howMany } from '../model/how-many.ts';
 import { answerable, onlyWarns, listed, type Objection, type Surveyed } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import { type Candidate, stopsApp } from '../model/operation.ts';
@@ -245,7 +246,7 @@ function short(
   { balancer, view, fact }: Surveyed,
   others: number | null,
 ): Objection {
-  const what = `${balancer}: ${view.name} would leave ${others ?? 'an unknown number of'} other usable servers, and drain.keep is ${policy.keep}`;
+  const what = `${balancer}: ${view.name} would leave ${howMany(others, 'other usable server')}, and drain.keep is ${policy.keep}`;
   return answerable(
     candidate,
     'guard',

@@ -75,11 +75,12 @@ function wayOut(draft: Draft, candidate: Candidate): string[] {
   const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(draft)].join(
     ', ',
   );
-  const { pool } = policy;
+  const { pool, quietMs } = policy;
+  const quiet = quietMs === 0 ? '' : ` for ${quietMs / 1000} s`;
   return [
     ...(pool === null ? [] : [`take a slot of pool ${pool.name}, which has ${pool.slots}`]),
     ...setting(draft, candidate, 'DRAIN'),
-    `wait up to ${timeoutMs / 1000} s until ${counted} are 0 for ${policy.quietMs / 1000} s; then ${request.onTimeout ?? policy.onTimeout}`,
+    `wait up to ${timeoutMs / 1000} s until ${counted} are 0${quiet}; then ${request.onTimeout ?? policy.onTimeout}`,
     ...(request.fence ? ['fence with MAINT and look again'] : []),
   ];
 }

@@ -154,8 +154,9 @@ function join(draft: Draft, request: Request, op: Operation): void {
 }
 
 function busy(draft: Draft, request: Request, op: Operation): void {
-  const since = Math.round((draft.at - op.startedAt) / 1000);
+  const seconds = Math.round((draft.at - op.startedAt) / 1000);
+  const since = seconds === 0 ? 'less than a second' : `${seconds} s`;
   const why = op.reason === null ? '' : ` (${op.reason})`;
-  const text = `${draft.policy.node}: busy with ${op.kind} ${op.id} by ${op.by}${why} for ${since} s; wait for it or cancel it`;
+  const text = `${draft.policy.node}: busy with ${op.kind} ${op.id} by ${op.by}${why} for ${since}; wait for it or cancel it`;
   refuse(draft, request, draft.at, 'busy', text);
 }

@@ -1,3 +1,4 @@
+import { howMany } from './how-many.ts';
 import { countsUsers, type Policy } from './policy.ts';
 
 /**
@@ -53,8 +54,6 @@ export function costOf(
 ): string[] {
   if (hashed === null) return [];
   const known = countsUsers(policy) && sessionsStart !== null;
-  const users = known ? `${sessionsStart}` : 'an unknown number of';
-  return [
-    `${hashed}: the DRAIN made the hash anew: ${users} users of this node were at risk of losing their session`,
-  ];
+  const users = howMany(known ? sessionsStart : null, 'user');
+  return [`${hashed}: the DRAIN made the hash anew: the sessions of ${users} of this node were at risk`];
 }

@@ -1,3 +1,4 @@
+import { howMany } from '../model/how-many.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Health } from '../model/state.ts';
 import type { LifeSigns } from '../model/observation.ts';
@@ -23,7 +24,7 @@ export function evidenceOfLife(
   const isSeenDown = policy.hasProbe && health === 'down';
   const counted = Object.entries(counts)
     .filter(([source, count]) => policy.appSources.includes(source) || (count > 0 && !isSeenDown))
-    .map(([source, count]) => `${source} counts ${count} sessions`);
+    .map(([source, count]) => `${source} counts ${howMany(count, 'session')}`);
   return [
     // A probe without a verdict has not shown that the application is down.
     ...(policy.hasProbe && health !== 'down' ? [`probe: ${health}`] : []),

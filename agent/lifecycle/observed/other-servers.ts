@@ -1,4 +1,5 @@
 import { isIgnored, isFresh, viewOf } from './counts.ts';
+import { howMany } from '../model/how-many.ts';
 import { listed } from '../model/objection.ts';
 import { NEW_CAPACITY, type CapacityLevel } from '../model/outing.ts';
 import { stopsApp } from '../model/operation.ts';
@@ -135,7 +136,7 @@ export function shortageText(policy: Policy, state: State, short: readonly Other
       ...inDrain.map((one) => `${one} is in DRAIN`),
       ...inMaint.map((one) => `${one} is in MAINT`),
     ];
-    return `${balancerName}: ${name} leaves ${others ?? 'an unknown number of'} other usable servers${out.length === 0 ? '' : ` (${listed(out, 3)})`}`;
+    return `${balancerName}: ${name} leaves ${howMany(others, 'other usable server')}${out.length === 0 ? '' : ` (${listed(out, 3)})`}`;
   });
   return `${listed(each)}, and drain.keep is ${policy.keep}`;
 }

@@ -10,6 +10,7 @@ import {
 } from '../observed/counts.ts';
 import { doubtLine, doubtsOf } from '../observed/hidden-users.ts';
 import { followed, raiseFence } from './fence.ts';
+import { howMany } from '../model/how-many.ts';
 import { listed } from '../model/objection.ts';
 import {
   FORCE_CLOSE_EVERY_MS,
@@ -59,10 +60,6 @@ export function whoIsLeft({ policy, state }: Draft): string {
   const doubts = connections === null ? doubtsOf(policy, state) : [];
   const why = [...unknownTo(policy, state), ...doubts.map((one) => doubtLine(one, state.now))];
   return why.length === 0 ? left : `${left} (${listed(why)})`;
-}
-
-function howMany(count: number | null, what: string): string {
-  return count === 1 ? `1 ${what}` : `${count ?? 'an unknown number of'} ${what}s`;
 }
 
 /** One step of forcing: `over` when no connection is left, or when the time for it is up. */

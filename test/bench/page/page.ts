@@ -1,6 +1,6 @@
 import { isFigure, round } from '../figures.ts';
 import type { Machine } from '../machine.ts';
-import { cellsOf } from '../table.ts';
+import { cellsOf, methodOf } from '../table.ts';
 import { countsOf, NOISY_FROM, type JudgedRow, type PlayedPart } from '../verdict.ts';
 import { barsOf } from './bars.ts';
 import { plotOf } from './plot.ts';
@@ -94,7 +94,7 @@ function rowOf(judged: JudgedRow): string {
   if (!isFigure(row))
     return `<tr>${verdict}<td>${escape(name)}</td><td colspan="4">${escape(note)}</td></tr>`;
   const numbers = [limit, ratio, spread].map((cell) => `<td class="number">${escape(cell)}</td>`);
-  const what = `<td>${escape(name)}<span class="how">${escape(row.machine === undefined ? row.how : `${row.how}; ${row.machine}`)}</span></td>`;
+  const what = `<td>${escape(name)}<span class="how">${escape(methodOf(row))}</span></td>`;
   return `<tr>${verdict}${what}<td>${barsOf(row)}</td>${numbers.join('')}</tr>`;
 }
 

@@ -34,7 +34,7 @@ export interface PeerPlace {
 
 const FOLDER = join(packageRoot(), 'test', 'bench', 'peers');
 
-const SOCAT: Need = {
+export const SOCAT: Need = {
   name: 'socat',
   look: ['socat', '-V'],
   install: 'apt-get install socat',

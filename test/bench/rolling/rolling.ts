@@ -36,39 +36,49 @@ export interface ComparedPeer {
 }
 
 /**
- * The rolling restart of three sticky nodes by each peer and by lastcall: in each run all of them at the same time, each
- * at a site of its own, so that a busy moment of the machine meets all.
+ * The rolling restart of three sticky nodes by each peer and by lastcall, with each kind of users: in each run all of them at the
+ * same time, each at a site of its own, so that a busy moment of the machine meets all, and a run takes a minute and a half.
  */
 export async function rolling({ signal, runs }: Rounds): Promise<Row[]> {
   const candidates = [...PEERS, REFERENCE].map((peer) => ({ peer, missing: missingOf(peer.needs) }));
   const present = candidates.filter(({ missing }) => missing === null);
   const ways = [...present.map(({ peer }) => peerWay(peer)), LASTCALL];
-  const rows: Row[] = [];
-  for (const crowd of CROWDS) {
-    const rounds: (readonly RoundResult[])[] = [];
-    for (let run = 0; run < runs; run++)
-      rounds.push(await playTogether(ways, { ...crowd, seed: run + 1 }, signal));
-    const results = new Map(ways.map(({ name }, at) => [name, rounds.flatMap((one) => one[at] ?? [])]));
-    rows.push(...rowsOf(crowd.name, candidates, results));
+  const rounds: PlayedRound[] = [];
+  for (let run = 1; run <= runs; run++) {
+    const crowds = CROWDS.map((crowd) => ({ ...crowd, seed: run }));
+    rounds.push(...(await playTogether(ways, crowds, signal)));
   }
-  return rows;
+  return CROWDS.flatMap(({ name: crowd }) => {
+    const resultsOf = (way: string): RoundResult[] =>
+      rounds.filter((one) => one.crowd === crowd && one.way === way).map(({ result }) => result);
+    return rowsOf(crowd, candidates, new Map(ways.map(({ name }) => [name, resultsOf(name)])));
+  });
 }
 
-/** One round of each way. The first that throws ends all of them. */
+/** What one way cost one kind of users. */
+interface PlayedRound {
+  readonly way: string;
+  readonly crowd: string;
+  readonly result: RoundResult;
+}
+
+/** One round of each way with each kind of users. The first that throws ends all of them. */
 async function playTogether(
   ways: readonly RestartWay[],
-  crowd: RoundUsers,
+  crowds: readonly RoundUsers[],
   signal: AbortSignal,
-): Promise<RoundResult[]> {
+): Promise<PlayedRound[]> {
   const over = new AbortController();
-  const playing = ways.map(async (way) => {
+  const play = async (way: RestartWay, crowd: RoundUsers): Promise<PlayedRound> => {
     try {
-      return await playRound(way, crowd, AbortSignal.any([signal, over.signal]));
+      const result = await playRound(way, crowd, AbortSignal.any([signal, over.signal]));
+      return { way: way.name, crowd: crowd.name, result };
     } catch (error) {
       over.abort(error);
       throw error;
     }
-  });
+  };
+  const playing = ways.flatMap((way) => crowds.map((crowd) => play(way, crowd)));
   await Promise.allSettled(playing);
   return Promise.all(playing);
 }

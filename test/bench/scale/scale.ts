@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SidecarsReport } from '../../fixtures/light-sidecars.ts';
 import { percentile, round, type Figure, type Row } from '../figures.ts';
 import { haproxiesToMeasure } from '../haproxies.ts';
-import { processorMs, waitedForProcessorMs } from '../processor.ts';
+import { processorMs } from '../processor.ts';
+import {
+  STARVED_AT_REST_PERCENT,
+  STARVED_PERCENT,
+  starvedIn,
+  watchStarvation,
+  type Starvation,
+} from '../starvation.ts';
 import { openScaleSite, type ScaleSite, type SidecarGroup, type SocketKind } from './site.ts';
 
 const SERVERS = 1_000;
@@ -17,7 +24,7 @@ const WATCHED_MS = 8_000;
 const KINDS: readonly SocketKind[] = ['unix', 'tls'];
 
 /** What one HAProxy pays for 200 sidecars, and what its users notice: at rest, and while ten of them drain. */
-export async function scale(): Promise<Row[]> {
+export async function scale({ signal }: { readonly signal: AbortSignal }): Promise<Row[]> {
   const { found, missing } = haproxiesToMeasure('many sidecars');
   const figures: Row[] = [...missing];
   for (const { dir, version } of found) {
@@ -25,7 +32,8 @@ export async function scale(): Promise<Row[]> {
     const site = await openScaleSite(options);
     try {
       await site.users.ask({ hold: DRAINING });
-      for (const kind of KINDS) figures.push(...(await sharedBy(site, kind, `${version} by ${kind}`)));
+      for (const kind of KINDS)
+        figures.push(...(await sharedBy(site, kind, `${version} by ${kind}`, signal)));
     } finally {
       await site.close();
     }
@@ -40,18 +48,24 @@ interface Interval {
   readonly p50: number;
   readonly p99: number;
   readonly failedUsers: number;
+  readonly starved: Starvation;
 }
 
-async function sharedBy(site: ScaleSite, kind: SocketKind, where: string): Promise<Row[]> {
-  const none = await watch(site);
+async function sharedBy(
+  site: ScaleSite,
+  kind: SocketKind,
+  where: string,
+  signal: AbortSignal,
+): Promise<Row[]> {
+  const none = await watch(site, signal);
   const sidecars = await site.sidecars(kind, SIDECARS);
-  const starved = starvationOf(site, sidecars);
+  const starved = watchAll(site, sidecars);
   try {
     const reports = [await sidecars.ask({ beginWithin: BEGIN_WITHIN_MS })];
-    const rest = await watch(site);
+    const rest = await watch(site, signal);
     reports.push(await sidecars.ask({ report: true }));
     reports.push(await sidecars.ask({ drain: DRAINING }));
-    const draining = await watch(site);
+    const draining = await watch(site, signal);
     reports.push(await sidecars.ask({ report: true }), await sidecars.ask({ undo: true }));
     return [
       ...unanswered(where, reports, starved()),
@@ -75,48 +89,40 @@ const LIMITS: Readonly<Record<SocketKind, { readonly rest: number; readonly drai
   tls: { rest: 25, draining: 60 },
 };
 
-async function watch(site: ScaleSite): Promise<Interval> {
+async function watch(site: ScaleSite, signal: AbortSignal): Promise<Interval> {
   await site.users.ask({ report: true });
+  const starved = watchStarvation({ HAProxy: site.haproxy.pid, 'the load program': site.users.pid });
   const [cpu, began] = [processorMs(site.haproxy.pid), performance.now()];
-  await sleep(WATCHED_MS);
+  await sleep(WATCHED_MS, undefined, { signal });
   const percent = ((processorMs(site.haproxy.pid) - cpu) / (performance.now() - began)) * 100;
   const { ms, failed } = await site.users.ask({ report: true });
-  return { percent, p50: percentile(ms, 0.5), p99: percentile(ms, 0.99), failedUsers: failed };
+  const [p50, p99] = [percentile(ms, 0.5), percentile(ms, 0.99)];
+  return { percent, p50, p99, failedUsers: failed, starved: starved() };
 }
 
-/** How much of the time HAProxy, and the process of sidecars that was worst off, were ready to run and had no processor. */
-type Starved = Readonly<Record<'haproxy' | 'sidecars', number>>;
-
-/** Begins to measure; answers with the percents since then. */
-function starvationOf(site: ScaleSite, sidecars: SidecarGroup): () => Starved {
-  const pids = [site.haproxy.pid, ...sidecars.pids];
-  const [before, began] = [pids.map(waitedForProcessorMs), performance.now()];
-  return () => {
-    const ms = performance.now() - began;
-    const [haproxy = 0, ...others] = pids.map(
-      (pid, at) => ((waitedForProcessorMs(pid) - (before[at] ?? 0)) / ms) * 100,
-    );
-    return { haproxy, sidecars: Math.max(...others) };
-  };
+/** HAProxy, and each process of sidecars. */
+function watchAll(site: ScaleSite, sidecars: SidecarGroup): () => Starvation {
+  const processes = sidecars.pids.map((pid, at) => [`process ${at + 1} of sidecars`, pid]);
+  return watchStarvation({ HAProxy: site.haproxy.pid, ...Object.fromEntries(processes) });
 }
 
-/** From so many percent on it is this machine that does not answer in time: each of them shares two cores with all others. */
-const STARVED = 25;
 /** What HAProxy, or its machine, refuses; else a connection was made, and its answer did not come within two seconds. */
 const REFUSED = /connection refused|takes no more connections|no connection was made in time/;
 
-function unanswered(where: string, reports: readonly SidecarsReport[], starved: Starved): Row[] {
+function unanswered(where: string, reports: readonly SidecarsReport[], starved: Starvation): Row[] {
   const failed = reports.flatMap((report) => report.failed);
   const answered = reports.reduce((sum, report) => sum + report.answered, 0);
   const polls = reports.flatMap((report) => report.pollMs);
   const times = [0.5, 0.99].map((share) => round(percentile(polls, share))).join(' and ');
-  const busy = `HAProxy waited ${round(starved.haproxy)} % of the time for a processor, a process of sidecars up to ${round(starved.sidecars)} %`;
+  const { HAProxy: haproxy = 0, ...others } = starved;
+  const longest = Math.max(haproxy, ...Object.values(others));
+  const busy = `HAProxy waited ${round(haproxy)} % of the time for a processor, a process of sidecars up to ${round(Math.max(...Object.values(others)))} %`;
   const row = (name: string, those: readonly string[], unit: string): Row => {
     const first = those[0] === undefined ? '' : `; the first: ${those[0]}`;
     const how = `${answered} answered; a poll took ${times} ms (p50, p99); ${busy}${first}`;
-    const isStarved = Math.max(starved.haproxy, starved.sidecars) > STARVED;
+    const isStarved = longest > STARVED_PERCENT;
     const machine = isStarved
-      ? { machine: `more than ${STARVED} %: this machine is too small or too busy` }
+      ? { machine: `more than ${STARVED_PERCENT} %: this machine is too small or too busy` }
       : {};
     return { name, value: those.length, unit, limit: 0, exact: true, how, ...machine };
   };
@@ -170,6 +176,8 @@ function noticed(where: string, none: Interval, now: Interval): Row[] {
       limit: 2,
       peer: { name: 'without sidecars', value: none.p50 },
       how,
+      ...starvedIn('with sidecars', [now.starved], STARVED_PERCENT),
+      ...starvedIn('without sidecars', [none.starved], STARVED_AT_REST_PERCENT),
     },
     {
       name: `${where}: users' requests that failed`,

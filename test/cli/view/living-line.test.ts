@@ -60,7 +60,7 @@ describe('The living line', () => {
     const unknown = { ...status, sessions: { ...status.sessions, total: null } };
     const line = livingLine(unknown, { ...MOMENT, width: 79 }, plain);
     expect(line).toHaveLength(79);
-    expect(line).toMatch(/^app1 draining {2}sessions unknown {2}1m left, then restore {2}waits for http: /);
+    expect(line).toMatch(/^app1 draining {2}sessions unknown {2}1m left, then restore {2}waits: http: /);
   });
 
   test('is never wider than the terminal, in colour neither', async () => {

@@ -32,7 +32,7 @@ describe('Users whom a hash alone binds', () => {
       it.site.leave();
       const { code, warnings } = it.ended(id);
       expect(code).toBe('done');
-      expect(warnings.join()).toMatch(/made the hash anew: 1 users/);
+      expect(warnings.join()).toMatch(/made the hash anew: the sessions of 1 user of this node were at risk/);
     }
   });
 });

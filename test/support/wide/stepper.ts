@@ -7,13 +7,17 @@ import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
 import { initial } from '../../../agent/lifecycle/model/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import { frozen } from '../world/frozen.ts';
+import { createTextJudge } from './judge-texts.ts';
 import type { World } from './world.ts';
 
 /**
  * The product's `step`, counted. In a strict world it has to show that it is a pure function: what it is given is
  * frozen, and the same twice gives the same.
  */
-export function createStepper({ isStrict, verdicts, coverage }: World): typeof step {
+export function createStepper(world: World): typeof step {
+  const { isStrict, verdicts, coverage } = world;
+  const judgeTexts = createTextJudge(world);
+
   /** What a record holds, a start has again, and would write again. */
   function kept(policy: Policy, record: StateRecord, at: number): void {
     const read = JSON.parse(JSON.stringify(record)) as unknown;
@@ -47,6 +51,7 @@ export function createStepper({ isStrict, verdicts, coverage }: World): typeof s
     coverage.step(taken[0].phase);
     if (taken[0].phase !== state.phase) coverage.meet(`${state.phase} -> ${taken[0].phase}`);
     if (!isStrict) return taken;
+    judgeTexts(policy, taken[0], taken[1], event.at);
     if (!isDeepStrictEqual(step(policy, state, event), taken))
       verdicts.broken('not pure', [event.type, state.phase]);
     for (const effect of taken[1]) if (effect.type === 'persist') kept(policy, effect.record, event.at);

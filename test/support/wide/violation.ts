@@ -101,6 +101,7 @@ export const RULES = {
   'ramp cut short': 'warmUp',
   'done and not so': 'results',
   'warnings without end': 'results',
+  'broken sentence': 'results',
   'not pure': 'a pure function',
   broke: 'the lifecycle threw',
 } as const;

@@ -4,11 +4,13 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
-import { packageRoot } from '../support/sample.ts';
-import { teach, type PeerEntry } from '../support/peer.ts';
-import { freePort } from '../support/ports.ts';
-import { median, percentile, round, type Figure } from './figures.ts';
+import { startHaproxy, type Haproxy } from '../../support/haproxy.ts';
+import { packageRoot } from '../../support/sample.ts';
+import { teach, type PeerEntry } from '../../support/peer.ts';
+import { freePort } from '../../support/ports.ts';
+import { median, percentile, round, type Figure, type Row } from '../figures.ts';
+import { missingOf, SOCAT } from '../peers/peers.ts';
+import { STARVED_PERCENT, starvedIn, watchStarvation } from '../starvation.ts';
 
 const execute = promisify(execFile);
 
@@ -20,12 +22,13 @@ const SHARES = [
   { name: 'app3', count: 1_000 },
   { name: 'app4', count: 0 },
 ] as const;
+const SHELL = [SOCAT];
 const ROUNDS = 7;
 const TIMES = 1;
 const PROGRAM = join(packageRoot(), 'dist', 'test', 'fixtures', 'counts-table.js');
 
 /** What it takes to count one server's entries among a million, beside the shell's way. */
-export async function stickTable(): Promise<Figure[]> {
+export async function stickTable(): Promise<Row[]> {
   const [port, nowhere, front] = [await freePort(), await freePort(), await freePort()];
   const haproxy = await startHaproxy(
     'global\n  localpeer me\n' +
@@ -36,7 +39,7 @@ export async function stickTable(): Promise<Figure[]> {
       SHARES.map(({ name }) => `  server ${name} 127.0.0.1:1\n`).join(''),
   );
   try {
-    const figures: Figure[] = [];
+    const figures: Row[] = [];
     const teacher = { port, pupil: 'me', teacher: 'fake', table: 'app', keyLength: KEY_LENGTH };
     await teach(haproxy.socket, { ...teacher, expireMs: 30 * 60_000 }, SHARES.flatMap(entriesOf));
     for (const index of [0, 2, 3]) figures.push(...(await counting(haproxy, index)));
@@ -56,7 +59,11 @@ function entriesOf({ name, count }: (typeof SHARES)[number], index: number): Pee
 }
 
 /** What a user waits for HAProxy while the table is counted as often by us and by the shell, in turns. */
-async function beside({ socket }: Haproxy, front: number): Promise<Figure> {
+async function beside({ pid, socket }: Haproxy, front: number): Promise<Row> {
+  const name = "HAProxy's p99 latency while its table is counted";
+  const missing = missingOf(SHELL);
+  if (missing !== null) return { name, missing };
+  const starved = watchStarvation({ HAProxy: pid });
   const [ours, shell]: [number[], number[]] = [[], []];
   const script = `echo counting; for n in $(seq ${TIMES + 1}); do ${shellOf(socket, 'app3')}; done`;
   for (let round = 0; round < ROUNDS; round++) {
@@ -64,7 +71,7 @@ async function beside({ socket }: Haproxy, front: number): Promise<Figure> {
     shell.push(await p99During(front, 'sh', ['-c', script]));
   }
   return {
-    name: "HAProxy's p99 latency while its table is counted",
+    name,
     value: median(ours),
     samples: ours,
     unit: 'ms',
@@ -72,6 +79,7 @@ async function beside({ socket }: Haproxy, front: number): Promise<Figure> {
     limit: 1.2,
     peer: { name: 'socat | grep -c', value: median(shell), samples: shell },
     how: `medians of ${ROUNDS} counts each`,
+    ...starvedIn('while its table was counted', [starved()], STARVED_PERCENT),
   };
 }
 
@@ -99,32 +107,23 @@ async function p99During(port: number, program: string, words: readonly string[]
  * Our own source and the shell in turns, so that both meet the same machine. Neither with its start: the sidecar runs
  * already, and of the shell's time that of the same pipe with nothing to search is taken off.
  */
-async function counting({ socket }: Haproxy, index: number): Promise<Figure[]> {
+async function counting({ socket }: Haproxy, index: number): Promise<Row[]> {
   const { name, count } = SHARES[index] ?? SHARES[0];
+  const missing = missingOf(SHELL);
   const ours: Counted[] = [];
   const [shell, starts]: [number[], number[]] = [[], []];
   for (let round = 0; round < ROUNDS; round++) {
     ours.push(await countBySource(socket, `app/${name}`));
-    for (let time = 0; time < TIMES; time++) {
+    for (let time = 0; missing === null && time < TIMES; time++) {
       starts.push(await timeOfShell(shellOf(socket, name, 'show info'), 0));
       shell.push(await timeOfShell(shellOf(socket, name), count));
     }
   }
   if (ours.some((one) => one.count !== count)) throw new Error(`not ${count} entries of ${name}`);
-  const [own, start] = [median(ours.flatMap(({ ms }) => ms)), median(starts)];
-  const other = median(shell) - start;
   const what = `${count} entries among ${ENTRIES}`;
+  const title = `count of ${what}`;
   return [
-    {
-      name: `count of ${what}`,
-      value: own,
-      samples: ours.flatMap(({ ms }) => ms),
-      unit: 'ms',
-      kind: 'ratio',
-      limit: 1.2,
-      peer: { name: 'socat | grep -cE', value: other, samples: shell.map((ms) => ms - start) },
-      how: `medians of ${shell.length}; the pipe's start of ${round(start)} ms is taken off`,
-    },
+    missing === null ? besideShell(title, ours, shell, starts) : { name: title, missing },
     {
       name: `memory for ${what}`,
       value: Math.max(...ours.map(({ grown }) => grown)) / 1_048_576,
@@ -133,6 +132,30 @@ async function counting({ socket }: Haproxy, index: number): Promise<Figure[]> {
       how: `largest of ${ROUNDS} processes, at their peak`,
     },
   ];
+}
+
+function besideShell(
+  name: string,
+  ours: readonly Counted[],
+  shell: readonly number[],
+  starts: readonly number[],
+): Figure {
+  const samples = ours.flatMap(({ ms }) => ms);
+  const start = median(starts);
+  return {
+    name,
+    value: median(samples),
+    samples,
+    unit: 'ms',
+    kind: 'ratio',
+    limit: 1.2,
+    peer: {
+      name: 'socat | grep -cE',
+      value: median(shell) - start,
+      samples: shell.map((ms) => ms - start),
+    },
+    how: `medians of ${shell.length}; the pipe's start of ${round(start)} ms is taken off`,
+  };
 }
 
 interface Counted {

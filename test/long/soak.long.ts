@@ -16,7 +16,7 @@ const CYCLES = 10_000;
 /** Nodes beside each other; more of them do not end sooner on two cores. A machine that is busy otherwise takes fewer. */
 const NODES = Number(process.env['LASTCALL_SITES'] ?? 4);
 /** Of a leak on purpose. */
-const FEW = 80;
+const FEW = 40;
 /** Of a hundred cycles so many may fall into a standstill of this machine. */
 const MOST_SPOILT_PERCENT = 3;
 

@@ -58,7 +58,7 @@ export async function openCrowdedSite(options: CrowdedOptions = USUAL): Promise<
   const users = createUsers({ url: site.url, ...options.crowd });
   const [node] = site.nodes;
   if (node === undefined) throw new Error('the site has no nodes');
-  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/rec.sock`);
+  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/recorder`);
   const balancers = [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }];
   let last: Sidecar | null = null;
   await users.start();

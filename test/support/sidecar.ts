@@ -55,6 +55,8 @@ export interface SidecarOptions {
   readonly preload?: string;
   /** The words of a command that runs the program, whose words come after them. */
   readonly within?: readonly string[];
+  /** Called as soon as its process is there, before it takes connections. */
+  readonly onSpawn?: (life: Pick<Sidecar, 'kill' | 'ended'>) => void;
 }
 
 /** What a sidecar knows of its node. */
@@ -120,6 +122,8 @@ export async function startSidecar(
     await ended;
   };
   const stop = (): Promise<void> => end('SIGTERM');
+  const life = { kill: () => end('SIGKILL'), ended: ended.then(() => undefined) };
+  options.onSpawn?.(life);
   const waiting = new AbortController();
   try {
     await Promise.race([untilConnects(control, AbortSignal.any([signal, waiting.signal])), failed]);
@@ -135,8 +139,7 @@ export async function startSidecar(
     log: () => log,
     lastcall: (words, abort) => runLastcall([...words, '--socket', control], abort),
     stop,
-    kill: () => end('SIGKILL'),
-    ended: ended.then(() => undefined),
+    ...life,
   };
 }
 

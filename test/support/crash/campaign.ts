@@ -1,21 +1,15 @@
 import { messageOf } from '../../../agent/system/error.ts';
 import { allEnded } from '../all-ended.ts';
-import { type CrowdedSite, openCrowdedSite } from '../crowded-site.ts';
 import type { Agent } from '../rig.ts';
 import { watchRunDelay } from '../run-delay.ts';
-import { createReplays, excuseFor, IDLE_MS, type JudgedRun, replaysOf, type Replays } from './excuse.ts';
+import { createReplays, excuseFor, type JudgedRun, replaysOf, type Replays } from './excuse.ts';
 import { type KillPoint, nameOf } from './points.ts';
-import { crashAt, type Crashed, startMortal } from './run.ts';
+import { startMortal } from './asking.ts';
+import { type CrashPlace, openCrashPlace } from './place.ts';
+import { crashAt, type Crashed } from './run.ts';
 import { VERB_NAMES, VERBS, type VerbName } from './verbs.ts';
 
 /** kill -9 of the sidecar at every write and every exchange of every verb, at several sites beside each other. */
-
-/** Each phase is long enough to be met under load, and not longer. */
-const SITE = {
-  crowd: { population: 6, thinkMs: 100, stayMs: 300, pageMs: 10 },
-  site: { warmMs: 150, termMs: 150, checkInter: '200ms', idleMs: IDLE_MS, slowstart: false },
-  quiet: '200ms',
-} as const;
 
 export interface CrashSums {
   runs: number;
@@ -127,7 +121,7 @@ async function workThrough(queue: KillPoint[], plan: CrashPlan, sums: CrashSums)
 
 /** Plays the queue at one site. Returns early after a broken promise: the next run has a site that is as new. */
 async function workAt(
-  place: CrowdedSite,
+  place: CrashPlace,
   queue: KillPoint[],
   plan: CrashPlan,
   sums: CrashSums,
@@ -151,7 +145,7 @@ async function workAt(
  * @returns the sidecar that goes on; null where a promise was broken, or the point is to be played again
  */
 async function playOne(
-  place: CrowdedSite,
+  place: CrashPlace,
   agent: Agent | null,
   point: KillPoint,
   plan: CrashPlan,
@@ -186,7 +180,7 @@ interface Judged extends Pick<JudgedRun, 'lost' | 'failed' | 'harms'> {
 }
 
 async function judged(
-  place: CrowdedSite,
+  place: CrashPlace,
   agent: Agent | null,
   point: KillPoint,
   plan: CrashPlan,
@@ -226,14 +220,14 @@ function addUp(seen: Pick<Crashed, 'isMet' | 'isBegun' | 'isLate'>, sums: CrashS
   if (seen.isLate) sums.late += 1;
 }
 
-async function serving(place: CrowdedSite, verb: VerbName, program?: string): Promise<Agent> {
-  const agent = await startMortal(place, verb, program);
+async function serving(place: CrashPlace, verb: VerbName, program?: string): Promise<Agent> {
+  const agent = await startMortal(place, verb, { program });
   await agent.reaches('serving');
   return agent;
 }
 
-async function atSite<T>(work: (place: CrowdedSite) => Promise<T>): Promise<T> {
-  const place = await openCrowdedSite(SITE);
+async function atSite<T>(work: (place: CrashPlace) => Promise<T>): Promise<T> {
+  const place = await openCrashPlace();
   try {
     return await work(place);
   } finally {

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CrowdedSite } from '../crowded-site.ts';
-import type { Agent } from '../rig.ts';
+import type { CrashPlace } from './place.ts';
 import { packageRoot } from '../sample.ts';
 import { recordAt } from '../state-file.ts';
 import type { KillPoint } from './points.ts';
@@ -23,8 +23,9 @@ export const orderOf = (place: CrowdedSite): string => join(place.site.dir, 'kil
 
 let lastRun = 0;
 
-export function arm(place: CrowdedSite, agent: Agent, point: KillPoint): Killer {
-  const { recorder, state } = place;
+/** @param kill ends the sidecar that is in service when the point comes */
+export function arm(place: CrashPlace, kill: () => Promise<void>, point: KillPoint): Killer {
+  const { recorder, master, state } = place;
   const order = orderOf(place);
   const run = `run${++lastRun}`;
   writeFileSync(order, point.what === 'write' ? `${run} ${point.n} ${point.moment}` : `${run} 0 none`);
@@ -34,24 +35,29 @@ export function arm(place: CrowdedSite, agent: Agent, point: KillPoint): Killer 
   const open = new Map<string, number[]>();
   const isMet = (n: number, moment: string): boolean =>
     point.what === 'exchange' && point.n === n && point.moment === moment;
-  recorder.before(async (line) => {
+  const before = async (line: string): Promise<'drop' | undefined> => {
     const inState = `${recordAt(state)?.phase} ${line}`;
     const times = (seen.get(inState) ?? 0) + 1;
     seen.set(inState, times);
     const n = times <= REPEATS ? ++exchanges : 0;
     open.set(line, [...(open.get(line) ?? []), n]);
     if (!isMet(n, 'before')) return undefined;
-    await agent.kill();
+    await kill();
     return 'drop';
-  });
-  recorder.after(async (line) => {
+  };
+  const after = async (line: string): Promise<void> => {
     const n = open.get(line)?.shift();
-    if (n !== undefined && isMet(n, 'after')) await agent.kill();
-  });
+    if (n !== undefined && isMet(n, 'after')) await kill();
+  };
+  for (const one of [recorder, master]) {
+    one.before(before);
+    one.after(after);
+  }
   return {
     disarm() {
       rmSync(order, { force: true });
       recorder.clear();
+      master.clear();
     },
   };
 }

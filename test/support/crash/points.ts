@@ -40,10 +40,19 @@ export function nameOf({ verb, what, n, moment, reload }: KillPoint): string {
 }
 
 /**
+ * The points of a name: of one verb, or one alone.
+ * @throws Error for a text that names none
+ */
+export function pointsNamed(name: string): readonly KillPoint[] {
+  const ofVerb = allPoints().filter(({ verb }) => verb === name);
+  return ofVerb.length > 0 ? ofVerb : [pointNamed(name)];
+}
+
+/**
  * The point of a name.
  * @throws Error for a text that names none
  */
-export function pointNamed(name: string): KillPoint {
+function pointNamed(name: string): KillPoint {
   const [, verb, what, n, moment, reload] =
     /^(\w+) (write|exchange) (\d+) (before|half|after)( reload)?$/.exec(name) ?? [];
   if (verb === undefined) throw new Error(`no point of a crash: ${JSON.stringify(name)}`);

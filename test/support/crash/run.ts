@@ -1,14 +1,14 @@
-import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import type { Result } from '../../../agent/lifecycle/model/api.ts';
-import { errnoOf, messageOf } from '../../../agent/system/error.ts';
-import type { CrowdedSite } from '../crowded-site.ts';
+import { existsSync } from 'node:fs';
+import { messageOf } from '../../../agent/system/error.ts';
 import { type Agent, patience } from '../rig.ts';
 import { recordAt } from '../state-file.ts';
 import { until } from '../until.ts';
-import { arm, KILL_AT_WRITE, orderOf } from './kill.ts';
+import { type AskedVerb, askUntilKilled, bootUntilKilled, startMortal } from './asking.ts';
+import { type OldWorker, openOldWorker } from './old-worker.ts';
+import { endsWell, resultsAt, sayResult } from './operation.ts';
+import type { CrashPlace } from './place.ts';
 import type { KillPoint } from './points.ts';
-import { type Verb, VERBS, type VerbName, wayBack } from './verbs.ts';
+import { type Verb, VERBS, wayBack } from './verbs.ts';
 
 /** One crash and what came of it. */
 export interface Crashed {
@@ -20,20 +20,22 @@ export interface Crashed {
   readonly isMet: boolean;
   /** The operation had been accepted, or its intent was on disk. */
   readonly isBegun: boolean;
-  /** The application had its SIGTERM while a reload that forgets everything was under way: who is let in is lost. */
+  /** The application had its SIGTERM while a reload that forgets everything was under way: a user let in then is lost. */
   readonly isLate: boolean;
   /** The sidecar that goes on. */
   readonly agent: Agent;
 }
 
-/** Starts a sidecar that can be killed at its writes. */
-export function startMortal(place: CrowdedSite, verb: VerbName, program?: string): Promise<Agent> {
-  return place.start({
-    sections: VERBS[verb].sections,
-    preload: KILL_AT_WRITE,
-    env: { LASTCALL_KILL_AT: orderOf(place) },
-    ...(program === undefined ? {} : { program }),
-  });
+/** One point at one place. */
+interface Crash {
+  readonly place: CrashPlace;
+  readonly point: KillPoint;
+  readonly verb: Verb;
+  readonly program: string | undefined;
+  readonly oldWorker: OldWorker | null;
+  /** Before it: SIGTERMs of the application, and reboots of the machine. */
+  readonly terms: number;
+  readonly reboots: number;
 }
 
 /**
@@ -43,76 +45,104 @@ export function startMortal(place: CrowdedSite, verb: VerbName, program?: string
  * @throws Error where the node cannot be brought to where the verb begins, or back
  */
 export async function crashAt(
-  place: CrowdedSite,
+  place: CrashPlace,
   first: Agent,
   point: KillPoint,
   program?: string,
 ): Promise<Crashed> {
   const verb: Verb = VERBS[point.verb];
-  const { node, site } = place;
   if (verb.before !== null) await endsWell(first, verb.before);
-  const termsBefore = (await node.terms()).length;
-  const knownBefore = resultsAt(place.state);
-  const killer = arm(place, first, point);
-  const asked = await askUntilKilled(first, verb);
-  killer.disarm();
-  const id = asked.id ?? recordAt(place.state)?.op?.id ?? newIn(knownBefore, resultsAt(place.state));
-  const [isLate, agent] = await Promise.all([
-    point.reload ? reloadBeside(place, termsBefore) : false,
-    startMortal(place, point.verb, program),
-  ]);
+  const oldWorker = verb.hasOldWorker === true ? await openOldWorker(place) : null;
+  const reboots = place.machine.reboots();
+  const known = resultsAt(place.state);
+  const terms = (await place.node.terms()).length;
+  const crash: Crash = { place, point, verb, program, oldWorker, terms, reboots };
+  const asked =
+    verb.isAfterBoot === true
+      ? await bootUntilKilled(place, first, point, program)
+      : await askUntilKilled(place, first, point, oldWorker);
+  const id = asked.id ?? recordAt(place.state)?.op?.id ?? newIn(known, resultsAt(place.state));
+  const { agent, isLate, broken, grave } = await goOn(crash, id, asked);
+  grave.push(...(await judgeStops(crash, id, isLate, broken)));
+  const { phase, hold } = await agent.client.status(patience());
+  const back = wayBack(phase, hold !== null);
+  if (back !== null) await endsWell(agent, back);
+  await until('app1 is in service again', async () =>
+    (await place.site.statuses()).get('app1')?.startsWith('UP'),
+  );
+  broken.push(...(verb.leaves?.(place.site.dir) ?? []));
+  return { grave, broken, isMet: asked.isKilled, isBegun: id !== null, isLate, agent };
+}
+
+interface GoneOn {
+  readonly agent: Agent;
+  readonly isLate: boolean;
+  readonly broken: string[];
+  readonly grave: string[];
+}
+
+/** The next sidecar, until the operation has its end. */
+async function goOn(crash: Crash, id: string | null, asked: AskedVerb): Promise<GoneOn> {
+  const { place, point, verb, oldWorker } = crash;
   const broken: string[] = [...asked.broken];
-  if (id !== null) broken.push(...(await endOf(place, agent, verb, id)));
-  const terms = (await node.terms()).slice(termsBefore);
+  // One that was killed while it asked for the reboot does not know whether the machine has got it, and waits for it.
+  const isRebooted = isAskedFor(crash);
+  if (isRebooted && verb.reboots === true && verb.isAfterBoot !== true) place.machine.boot();
+  const [isLate, next] = await Promise.all([
+    point.reload ? reloadBeside(place, crash.terms) : false,
+    startMortal(place, point.verb, crash),
+  ]);
+  let agent = next;
+  if (id === null) await oldWorker?.letEnd(null);
+  else {
+    if (verb.reboots === true && !isRebooted) agent = await throughReboot(crash, next);
+    const released = oldWorker?.letEnd(agent);
+    broken.push(...(await endOf(place, agent, verb, id)));
+    broken.push(...((await oldWorker?.judge()) ?? []));
+    await released;
+  }
+  return { agent, isLate, broken, grave: judgeReboots(crash, id) };
+}
+
+function isAskedFor({ place, reboots }: Crash): boolean {
+  return place.machine.reboots() > reboots || recordAt(place.state)?.op?.reboot === 'sent';
+}
+
+/** The sidecar asks for the reboot now; the one of the next boot is returned. */
+async function throughReboot({ place, point, program, reboots }: Crash, agent: Agent): Promise<Agent> {
+  const over = new AbortController();
+  void agent.ended.then(() => over.abort());
+  await place.machine.untilMoreThan(reboots, AbortSignal.any([over.signal, patience()]));
+  await agent.kill();
+  place.machine.boot();
+  return startMortal(place, point.verb, { program });
+}
+
+/** Once for each operation, however often its sidecar was killed; one that was killed beside it may not have got to it. */
+function judgeReboots({ place, verb, reboots }: Crash, id: string | null): string[] {
+  const more = place.machine.reboots() - reboots;
+  const most = verb.reboots === true && id !== null ? 1 : 0;
+  return more > most ? [`the machine was rebooted ${more} times, not ${most}`] : [];
+}
+
+async function judgeStops(
+  { place, verb, terms: before }: Crash,
+  id: string | null,
+  isLate: boolean,
+  broken: string[],
+): Promise<string[]> {
+  const grave: string[] = [];
+  const terms = (await place.node.terms()).slice(before);
   const stops = new Set(terms.map(({ pid }) => pid)).size;
   const wanted = id === null ? 0 : verb.stops;
-  const grave: string[] = [];
   if (stops < wanted) broken.push(`no process of the application was stopped`);
   if (stops > wanted) grave.push(`${stops} processes of the application were stopped, not ${wanted}`);
   const within = terms.reduce((sum, { active }) => sum + active, 0);
   if (within > 0 && !isLate) grave.push(`${within} sessions lived in the application when it was stopped`);
-  const { phase, hold } = await agent.client.status(patience());
-  const back = wayBack(phase, hold !== null);
-  if (back !== null) await endsWell(agent, back);
-  await until('app1 is in service again', async () => (await site.statuses()).get('app1')?.startsWith('UP'));
-  return { grave, broken, isMet: asked.isKilled, isBegun: id !== null, isLate, agent };
+  return grave;
 }
 
-interface AskedVerb {
-  readonly id: string | null;
-  readonly isKilled: boolean;
-  readonly broken: readonly string[];
-}
-
-/** Returns once the sidecar is dead. */
-async function askUntilKilled(agent: Agent, { body }: Verb): Promise<AskedVerb> {
-  let id: string | null = null;
-  const broken: string[] = [];
-  const over = (async () => {
-    const submitted = await agent.client.submit(body, patience());
-    if (!submitted.accepted) return void broken.push(`refused: ${sayResult(submitted.result)}`);
-    id = submitted.id;
-    await agent.ends(submitted.id);
-  })().then(
-    () => 'over',
-    (error: unknown) => messageOf(error),
-  );
-  const said = await Promise.race([over, agent.ended.then(() => 'killed')]);
-  // Its connections end a moment before its end is seen.
-  const isKilled = said !== 'over' && (await endsIn(agent, 2_000));
-  await agent.kill();
-  if (!isKilled && said !== 'over') broken.push(`not over: ${said}`);
-  // The answer may be under way, and its caller has it.
-  await over;
-  return { id, isKilled, broken };
-}
-
-async function endsIn(agent: Agent, ms: number): Promise<boolean> {
-  const late = AbortSignal.timeout(ms);
-  return Promise.race([agent.ended.then(() => true), once(late, 'abort').then(() => false)]);
-}
-
-async function endOf(place: CrowdedSite, agent: Agent, verb: Verb, id: string): Promise<string[]> {
+async function endOf(place: CrashPlace, agent: Agent, verb: Verb, id: string): Promise<string[]> {
   const broken: string[] = [];
   try {
     const result = await agent.ends(id);
@@ -134,7 +164,7 @@ async function endOf(place: CrowdedSite, agent: Agent, verb: Verb, id: string): 
  * let in between the two is lost with it, and only a gate or a state file could prevent that.
  * @returns whether it had its SIGTERM meanwhile
  */
-async function reloadBeside({ site, node }: CrowdedSite, termsBefore: number): Promise<boolean> {
+async function reloadBeside({ site, node }: CrashPlace, termsBefore: number): Promise<boolean> {
   // A signal that was sent is written down before the second answer.
   for (let asked = 0; asked < 2; asked++) await node.sessions();
   const terms = (await node.terms()).slice(termsBefore);
@@ -143,29 +173,6 @@ async function reloadBeside({ site, node }: CrowdedSite, termsBefore: number): P
   );
   await site.haproxy.reload(false);
   return terms.length === 0 && (await node.terms()).length > termsBefore;
-}
-
-async function endsWell(agent: Agent, body: Verb['body']): Promise<void> {
-  const submitted = await agent.client.submit(body, patience());
-  const result = submitted.accepted ? await agent.ends(submitted.id) : submitted.result;
-  if (!result.ok) throw new Error(`${body.operation} on the way: ${sayResult(result)}`);
-}
-
-function sayResult({ code, phase, message }: Result): string {
-  return `${code} in ${phase}${message === undefined ? '' : `: ${message}`}`;
-}
-
-/** The ids of the operations whose ends the disk knows, oldest first. */
-function resultsAt(path: string): readonly string[] {
-  try {
-    const file = JSON.parse(readFileSync(path, 'utf8')) as {
-      readonly record: { readonly results?: readonly Result[] };
-    };
-    return (file.record.results ?? []).map(({ id }) => id);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }
 
 function newIn(before: readonly string[], now: readonly string[]): string | null {

@@ -13,25 +13,37 @@ export interface Size {
   readonly descriptors: number;
   /** Timers that keep Node's loop alive. */
   readonly timers: number;
+  /** Of all emitters and abort signals of the heap. */
+  readonly listeners: number;
 }
-export const MEASURES = ['heapKib', 'rssKib', 'descriptors', 'timers'] as const;
+export const MEASURES = ['heapKib', 'rssKib', 'descriptors', 'timers', 'listeners'] as const;
 export type Measure = (typeof MEASURES)[number];
 
-/** The first tenth of the samples against the last one, each by its median. */
+/** Whether a measure is flat over the second half of the samples: what fills up comes before it. */
 export interface Growth {
-  readonly first: number;
-  readonly last: number;
-  /** The most that `last` may be. */
+  /** Of that half. */
+  readonly median: number;
+  /** The median of the slopes between any two samples of it (Theil and Sen), for a thousand cycles. */
+  readonly perThousand: number;
+  /** What that makes over the cycles of that half, and the most that it may be. */
+  readonly rise: number;
   readonly limit: number;
 }
 
-/** What is taken for no growth: so much at once (polls come and go, a collection leaves more or less), and for each thousand cycles. */
-const MAY_GROW: Readonly<Record<Measure, { readonly once: number; readonly perThousand: number }>> = {
-  heapKib: { once: 400, perThousand: 100 },
-  rssKib: { once: 24_000, perThousand: 1_000 },
-  descriptors: { once: 6, perThousand: 1 },
-  timers: { once: 6, perThousand: 1 },
+/**
+ * What is taken for flat: so much for each thousand cycles, and so much at once, since polls come and go and a collection leaves
+ * more or less. Where the samples themselves vary by more, three times their spread around the slope.
+ */
+const FLAT: Readonly<Record<Measure, { readonly perThousand: number; readonly once: number }>> = {
+  heapKib: { perThousand: 60, once: 30 },
+  rssKib: { perThousand: 1_000, once: 2_000 },
+  descriptors: { perThousand: 1, once: 2 },
+  timers: { perThousand: 1, once: 2 },
+  listeners: { perThousand: 2, once: 6 },
 };
+const SPREADS = 3;
+/** Fewer show no slope. */
+const FEWEST = 8;
 
 /** What the sidecar loads so that it tells its size. */
 export const TELLS_SIZE = join(packageRoot(), 'test', 'fixtures', 'tells-size.mjs');
@@ -41,10 +53,11 @@ export async function sizeOf(pid: number, file: string, cycle: number): Promise<
   rmSync(file, { force: true });
   process.kill(pid, 'SIGUSR2');
   await until('the sidecar tells its size', () => existsSync(file));
-  const { heapUsed, rss, alive } = JSON.parse(readFileSync(file, 'utf8')) as {
+  const { heapUsed, rss, alive, listeners } = JSON.parse(readFileSync(file, 'utf8')) as {
     readonly heapUsed: number;
     readonly rss: number;
     readonly alive: Readonly<Record<string, number>>;
+    readonly listeners: number;
   };
   return {
     cycle,
@@ -52,6 +65,7 @@ export async function sizeOf(pid: number, file: string, cycle: number): Promise<
     rssKib: Math.round(rss / 1024),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
     timers: alive['Timeout'] ?? 0,
+    listeners,
   };
 }
 
@@ -60,24 +74,50 @@ export async function sizeOf(pid: number, file: string, cycle: number): Promise<
  * @throws Error where there are too few to compare
  */
 export function growthOf(sizes: readonly Size[]): Readonly<Record<Measure, Growth>> {
-  if (sizes.length < 2) throw new Error(`${sizes.length} samples are too few to see a growth`);
-  const tenth = Math.max(1, Math.round(sizes.length / 10));
-  const [early, late] = [sizes.slice(0, tenth), sizes.slice(-tenth)];
-  const thousands = (median(late, 'cycle') - median(early, 'cycle')) / 1_000;
-  const growth = (measure: Measure): Growth => {
-    const { once, perThousand } = MAY_GROW[measure];
-    const first = median(early, measure);
-    return { first, last: median(late, measure), limit: Math.round(first + once + perThousand * thousands) };
-  };
+  const last = sizes.slice(Math.floor(sizes.length / 2));
+  if (last.length < FEWEST) throw new Error(`${sizes.length} samples are too few to see a growth`);
   return {
-    heapKib: growth('heapKib'),
-    rssKib: growth('rssKib'),
-    descriptors: growth('descriptors'),
-    timers: growth('timers'),
+    heapKib: growth(last, 'heapKib'),
+    rssKib: growth(last, 'rssKib'),
+    descriptors: growth(last, 'descriptors'),
+    timers: growth(last, 'timers'),
+    listeners: growth(last, 'listeners'),
   };
 }
 
-function median(sizes: readonly Size[], measure: keyof Size): number {
-  const sorted = sizes.map((size) => size[measure]).toSorted((one, other) => one - other);
+/** What is not flat, with the figures. */
+export function growingIn(growth: Readonly<Record<Measure, Growth>>): readonly string[] {
+  return MEASURES.filter((one) => growth[one].rise > growth[one].limit).map(
+    (one) => `${one}: ${JSON.stringify(growth[one])}`,
+  );
+}
+
+function growth(sizes: readonly Size[], measure: Measure): Growth {
+  const slope = median(slopesOf(sizes, measure));
+  const cycles = (sizes.at(-1)?.cycle ?? 0) - (sizes[0]?.cycle ?? 0);
+  // Whatever the slope is taken away from it: what is left is how much single samples vary.
+  const level = sizes.map((size) => size[measure] - slope * size.cycle);
+  const middle = median(level);
+  const spread = median(level.map((one) => Math.abs(one - middle)));
+  const { perThousand, once } = FLAT[measure];
+  const limit = (perThousand * cycles) / 1_000 + Math.max(once, SPREADS * spread);
+  return {
+    median: median(sizes.map((size) => size[measure])),
+    perThousand: rounded(slope * 1_000),
+    rise: rounded(slope * cycles),
+    limit: rounded(limit),
+  };
+}
+
+function slopesOf(sizes: readonly Size[], measure: Measure): number[] {
+  return sizes.flatMap((early, at) =>
+    sizes.slice(at + 1).map((late) => (late[measure] - early[measure]) / (late.cycle - early.cycle)),
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
+
+const rounded = (value: number): number => Math.round(value * 10) / 10;

@@ -11,6 +11,8 @@ export interface Need {
   readonly name: string;
   /** Program and arguments that end with 0 where it is here. */
   readonly look: readonly [string, ...string[]];
+  /** What these write where it is here: ansible-doc ends with 0 for a module that it has not found. */
+  readonly shows?: string;
   /** How to get it. */
   readonly install: string;
 }
@@ -53,6 +55,7 @@ export const ANSIBLE: readonly Need[] = [
   {
     name: "Ansible's collection community.general",
     look: ['ansible-doc', '--type', 'module', 'community.general.haproxy', '--json'],
+    shows: 'community.general.haproxy',
     install: 'apt-get install ansible, or ansible-galaxy collection install community.general',
   },
 ];
@@ -77,9 +80,10 @@ export const REFERENCE: PeerProgram = script('a script that counts users', 'refe
  * @param path directories where programs are looked for
  */
 export function missingOf(needs: readonly Need[], path = process.env['PATH'] ?? ''): string | null {
-  const absent = needs.find(({ look: [program, ...args] }) => {
-    const { status } = spawnSync(program, args, { stdio: 'ignore', env: { ...process.env, PATH: path } });
-    return status !== 0;
+  const absent = needs.find(({ look: [program, ...args], shows = '' }) => {
+    const env = { ...process.env, PATH: path };
+    const { status, stdout } = spawnSync(program, args, { encoding: 'utf8', env });
+    return status !== 0 || !stdout.includes(shows);
   });
   return absent === undefined ? null : `${absent.name} is not here: ${absent.install}`;
 }

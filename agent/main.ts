@@ -8,6 +8,7 @@ import { EXIT_CODES, errnoOf } from './system/error.ts';
 import { scrub } from './system/environment.ts';
 import type { Log } from './system/log-port.ts';
 import { spareMemory } from './system/spare-memory.ts';
+import { enlargeThreadPool } from './system/thread-pool.ts';
 import { userName } from './system/user-name.ts';
 
 /** `version` of package.json, which bundle.mjs puts in: this file runs from the bundle only. */
@@ -47,7 +48,10 @@ const SILENT: Log = {
   debug: () => undefined,
 };
 
-if (process.argv[2] === 'run') spareMemory();
+if (process.argv[2] === 'run') {
+  spareMemory();
+  enlargeThreadPool(process.env);
+}
 
 /** The environment as lastcall got it: `run` removes from `process.env` what commands must not have. */
 const env = { ...process.env };

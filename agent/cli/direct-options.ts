@@ -8,6 +8,7 @@ import {
   serverNameProblem,
   urlProblem,
 } from '../config/validators.ts';
+import { plainAddress } from '../haproxy/address.ts';
 import type { OperationKind } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
 import type { VerbOptions } from './options.ts';
@@ -123,6 +124,8 @@ function directOf(options: VerbOptions, haproxy: readonly string[], stop: Direct
   const { server: servers = [] } = options;
   for (const address of haproxy) assertValid('--haproxy', address, balancerAddressProblem(address));
   for (const name of servers) assertValid('--server', name, serverNameProblem(name));
+  assertOnce('--server', servers);
+  assertOnce('--haproxy', haproxy);
   return {
     haproxy,
     masters: mastersOf(options, haproxy),
@@ -158,6 +161,10 @@ function refuseSidecarOptions({ wait, expires }: VerbOptions, { socket, config }
 /** A master belongs to one HAProxy: they are matched by their order. */
 function mastersOf({ master: masters = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
   for (const address of masters) assertValid('--master', address, masterAddressProblem(address));
+  const isMaster = (address: string): boolean => haproxy.map(plainAddress).includes(plainAddress(address));
+  const same = masters.find(isMaster);
+  if (same !== undefined)
+    throw usage(`--master ${same} is the address of --haproxy`, 'name the master CLI (haproxy -S)');
   if (masters.length === 0 || masters.length === haproxy.length) return masters;
   throw usage('--master goes once with each --haproxy, in the same order', 'name all of them, or none');
 }
@@ -225,6 +232,13 @@ function stateFilesOf({ stateFile: files = [] }: VerbOptions, haproxy: readonly 
   for (const file of files) assertValid('--state-file', file, pathProblem(file));
   if (files.length === 0 || files.length === haproxy.length) return files;
   throw usage('--state-file goes once with each --haproxy, in the same order', 'name all of them, or none');
+}
+
+/** Two of one address, or of one server, would be counted and set twice. */
+function assertOnce(flag: '--haproxy' | '--server', values: readonly string[]): void {
+  const plain = flag === '--haproxy' ? values.map(plainAddress) : values;
+  const twice = values.find((_value, index) => plain.indexOf(plain[index] ?? '') < index);
+  if (twice !== undefined) throw usage(`${flag} ${twice} is given twice`, 'name each of them once');
 }
 
 function assertValid(flag: string, value: string, problem: string | undefined): string {

@@ -1,13 +1,19 @@
 import { controlSocketOf } from '../config/control-socket.ts';
 import type { Loaded } from '../config/load.ts';
 import { type ControlClient, createClient } from '../control/client.ts';
+import { LastcallError } from '../system/error.ts';
 import { printableSidecar } from './view/printable.ts';
 import type { Context } from './ports.ts';
 
 const DEFAULT_FILE = '/etc/lastcall/lastcall.yaml';
 
-/** Which configuration file: `--config`, `LASTCALL_CONFIG`, the default. Only the default may be missing. */
+/**
+ * Which configuration file: `--config`, `LASTCALL_CONFIG`, the default. Only the default may be missing.
+ * @throws LastcallError `usage` for `--config ''`: a script whose variable is empty means none of the others
+ */
 export function configFile({ ports, globals }: Context): { readonly file: string; readonly named: boolean } {
+  if (globals.config === '')
+    throw new LastcallError('usage', '--config names no file', { next: 'name the configuration file' });
   const file = globals.config ?? ports.env['LASTCALL_CONFIG'];
   return file === undefined || file === '' ? { file: DEFAULT_FILE, named: false } : { file, named: true };
 }

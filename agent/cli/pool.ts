@@ -20,7 +20,7 @@ export async function showPool(context: Context, client: ControlClient, watch: b
   const { ports, globals } = context;
   if (!watch) {
     const report = await client.pool(new AbortController().signal);
-    if (globals.quiet !== true) write(context, report);
+    if (globals.json === true || globals.quiet !== true) write(context, report);
     return 0;
   }
   const interrupts = listenForInterrupts(ports, null);

@@ -15,6 +15,7 @@ export async function showSnapshot(context: Context, client: SnapshotClient): Pr
   const { signal } = new AbortController();
   const status = await client.status(signal);
   const connections = isGoingOut(status) ? await fetchConnections(client, signal) : null;
-  if (context.globals.quiet !== true) writeStatus(context, status, connections);
+  const { json, quiet } = context.globals;
+  if (json === true || quiet !== true) writeStatus(context, status, connections);
   return 0;
 }

@@ -55,6 +55,7 @@ export function parseYaml(text: string): Parsed | readonly SyntaxProblem[] {
 /** The parser's message in one line; a bare `${` among braces of YAML's own gets the cure. */
 function explained(text: string, offset: number, message: string): string {
   if (text.startsWith('${', offset - 1)) return 'put ${...} in quotes inside { } and [ ]';
+  if (message.includes('multiple documents')) return 'begins a second document, put all of it into one';
   return message.replaceAll(/\s+/g, ' ');
 }
 

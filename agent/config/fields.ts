@@ -35,7 +35,10 @@ import * as z from 'zod';
 // It is read once: a parser that zod writes as a program, and V8 compiles, costs more than it saves.
 z.config({ jitless: true });
 
-const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
+/** Those that may end a process: the others freeze it, or wake it (signal(7)). */
+const SIGNALS = (Object.keys(constants.signals) as NodeJS.Signals[]).filter(
+  (name) => !['SIGSTOP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGCONT'].includes(name),
+);
 
 /**
  * The kinds of value that a configuration is made of, and the two ways in which its mappings are built. Where zod cannot know
@@ -64,13 +67,9 @@ function tooLong(written: string, most = MAX_TEXT): string | undefined {
 
 /** A text that is turned into a value; undefined gives `message`. */
 function reading<T>(read: (written: string) => T | undefined, message: string) {
-  return z.string().transform((written, context): T => {
-    const long = tooLong(written);
-    const value = long === undefined ? read(written) : undefined;
-    if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: long ?? message });
-    return z.NEVER;
-  });
+  return text((written) => (read(written) === undefined ? message : undefined)).transform(
+    (written) => read(written) as T,
+  );
 }
 
 function notDuration(zero: 'zero' | 'no-zero') {
@@ -203,7 +202,7 @@ export const command = z
 
 export const signalName = reading(
   (written) => SIGNALS.find((name) => name === written),
-  'is not the name of a signal, write for example SIGTERM',
+  'is not the name of a signal that may end a process, write for example SIGTERM',
 );
 
 /**

@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import type { Finding } from './problem.ts';
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -15,7 +15,7 @@ const NAMES: Readonly<Record<string, string>> = {
  * environment. A message that a field has written is kept.
  */
 export function messageFor(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.code === 'invalid_type') return typeProblem(String(issue.expected), issue.input);
+  if (issue.code === 'invalid_type') return typeProblem(issue);
   if (issue.code === 'invalid_value') return `expected ${listed(issue.values, 'or')}`;
   if (issue.code === 'too_small') {
     return issue.origin === 'array' ? 'must not be empty' : `must be ${String(issue.minimum)} or more`;
@@ -23,17 +23,27 @@ export function messageFor(issue: z.core.$ZodRawIssue): string | undefined {
   return issue.code === 'too_big' ? `must be ${String(issue.maximum)} or less` : undefined;
 }
 
-function typeProblem(expected: string, input: unknown): string {
+type TypeIssue = Extract<z.core.$ZodRawIssue, { readonly code: 'invalid_type' }>;
+
+function typeProblem(issue: TypeIssue): string {
+  const { expected, input } = issue;
   if (input === undefined) return 'is required';
-  return `expected ${NAMES[expected] ?? expected}, got ${kindOf(input)}${quotesHint(expected, input)}`;
+  return `expected ${NAMES[expected] ?? expected}, got ${kindOf(input)}${hint(issue)}`;
 }
 
-function quotesHint(expected: string, input: unknown): string {
-  const unquoted = typeof input === 'number' || typeof input === 'boolean';
-  if (expected === 'string' && unquoted) return ', put it in quotes';
-  return expected !== 'string' && typeof input === 'string' && /^(-?\d+|true|false)$/.test(input)
-    ? ', take the quotes away'
-    : '';
+/** How it is meant, probably; nothing that the same key would refuse again. */
+function hint({ expected, input, inst }: TypeIssue): string {
+  const accepts = (value: unknown): boolean =>
+    inst !== undefined && z.safeParse(inst as z.core.$ZodType, value).success;
+  if (expected === 'string')
+    return (typeof input === 'number' || typeof input === 'boolean') && accepts(String(input))
+      ? ', put it in quotes'
+      : '';
+  if (typeof input !== 'string') return '';
+  if (expected === 'boolean' && /^(yes|on|y)$/i.test(input)) return ', write true';
+  if (expected === 'boolean' && /^(no|off|n)$/i.test(input)) return ', write false';
+  const plain = /^(true|false)$/.test(input) ? input === 'true' : Number(input);
+  return /^(-?\d+|true|false)$/.test(input) && accepts(plain) ? ', take the quotes away' : '';
 }
 
 function kindOf(input: unknown): string {

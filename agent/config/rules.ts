@@ -4,6 +4,7 @@ import { checkListen } from './listen-rules.ts';
 import { checkPollers } from './poller-rules.ts';
 import type { Finding } from './problem.ts';
 import { checkPool, warnOfPool } from './pool-rules.ts';
+import { checkRepeats } from './repeat-rules.ts';
 import { checkTimes, warnOfGrace, warnOfRamp } from './time-rules.ts';
 import { socketPathProblem } from './validators.ts';
 
@@ -19,6 +20,7 @@ export async function checkRules(config: Config, supervised: boolean): Promise<F
     ...checkTimes(config),
     ...checkSignOut(config),
     ...checkBalancers(config),
+    ...checkRepeats(config),
     ...checkIgnored(config),
     ...checkPollers(config),
     ...checkAnswers(config),
@@ -111,18 +113,9 @@ function checkSignOut({ app }: Config): Finding[] {
 }
 
 function checkBalancers({ balancers }: Config): Finding[] {
-  const seen = new Map<string, number>();
-  return balancers.flatMap((balancer, index) => {
-    if (balancer.kind !== 'haproxy') return [];
-    const address = balancer.address.replace(/^unix:/, '');
-    const first = seen.get(address);
-    if (first === undefined) seen.set(address, index);
-    const twice =
-      first === undefined
-        ? []
-        : [at(['balancers', index, 'haproxy'], `is balancers[${first}] again, put all its servers there`)];
-    return [...twice, ...checkServers(balancer, index), ...checkTls(balancer, index)];
-  });
+  return balancers.flatMap((balancer, index) =>
+    balancer.kind === 'haproxy' ? [...checkServers(balancer, index), ...checkTls(balancer, index)] : [],
+  );
 }
 
 /** Left out on purpose and listed as this node's: one of the two is a mistake. */
@@ -226,7 +219,10 @@ async function checkSchedule({ schedule }: Config): Promise<Finding[]> {
   return schedule.flatMap(({ cron, timezone }, index) => {
     const { errors } = validateDetailed(cron);
     const problem = errors.map(({ message }) =>
-      at(['schedule', index, 'cron'], `is not a cron expression: ${message}`),
+      at(
+        ['schedule', index, 'cron'],
+        `is not a cron expression: ${message.replace('is a invalid', 'is an invalid')}`,
+      ),
     );
     const known = timezone === null || isTimezone(timezone);
     return known

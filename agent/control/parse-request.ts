@@ -86,8 +86,8 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-/** The operations that can wait for a slot of their pool. */
-const WAITING: readonly OperationKind[] = ['drain', 'stop', 'restart', 'reboot'];
+/** The operations that may wait for a slot of their pool; a `ready` needs none, and has the option as scripts give it to each verb. */
+const WAITING: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart', 'reboot'];
 
 /** @throws LastcallError `usage` for what can be asked for, but not of this operation */
 function checkTogether({ kind, reason, force, holdIn, noRefuse, waitForSlotMs, fence }: Request): void {
@@ -95,7 +95,7 @@ function checkTogether({ kind, reason, force, holdIn, noRefuse, waitForSlotMs, f
   if (kind === 'hold' && reason === null) throw problem('`hold` needs a `reason`');
   if (holdIn !== undefined && kind !== 'hold') throw problem('only `hold` has `holdIn`');
   if (waitForSlotMs !== undefined && !WAITING.includes(kind))
-    throw problem('only `drain`, `stop`, `restart` and `reboot` can wait for a slot (`waitForSlot`)');
+    throw problem('`hold` and `release` do not wait for a slot (`waitForSlot`)');
   if (noRefuse && kind !== 'drain' && kind !== 'stop')
     throw problem('only `drain` and `stop` can go without being refused');
   if (!fence && kind !== 'drain') throw problem('only `drain` can go without the fence');

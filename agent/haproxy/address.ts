@@ -1,3 +1,4 @@
+import { normalize } from 'node:path';
 import { LastcallError, type Code } from '../system/error.ts';
 import { SOCKET_PATH_BYTES } from '../system/limits.ts';
 
@@ -53,4 +54,10 @@ function refused(text: string, why: string, code: Code): LastcallError {
     target: shown,
     next: 'write unix:/path, /path, tcp://host:port or tls://host:port',
   });
+}
+
+/** An address as it is connected to, to compare it by: `unix:/run//a.sock` and `/run/a.sock` are one. */
+export function plainAddress(written: string): string {
+  const path = written.replace(/^unix:/, '');
+  return path.startsWith('/') ? normalize(path) : written;
 }

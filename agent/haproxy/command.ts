@@ -130,6 +130,11 @@ export function batch(...commands: readonly Command[]): Command {
   return make(commands.map(({ line }) => line).join(';'), parts);
 }
 
+/** The same as commands of their own. */
+export function partsOf(command: Command): readonly Command[] {
+  return command.parts === 1 ? [command] : commandsOf(command).map((line) => make(line));
+}
+
 /** The commands of a line, one by one; no name holds a `;` (names.ts). */
 export function commandsOf({ line }: Command): readonly string[] {
   return line.split(';');

@@ -1,6 +1,7 @@
 import { connect, type OnReadOpts, type Socket } from 'node:net';
 import { sleep, type Clock } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
+import { boundedLookup } from '../system/lookup.ts';
 import type { Address } from './address.ts';
 import type { ConnectError } from './connect-error.ts';
 import type { ReadingPace } from './reading-pace.ts';
@@ -186,7 +187,7 @@ function intoOneBuffer(take: (chunk: Buffer) => boolean): OnReadOpts {
 function open({ address, tls }: ExchangeCall, material: TlsMaterial | null, reads: Reads): Socket {
   if (address.kind === 'unix') return connect({ path: address.path, ...reads });
   const { host, port } = address;
-  if (material === null || tls === null) return connect({ host, port, ...reads });
+  if (material === null || tls === null) return connect({ host, port, lookup: boundedLookup, ...reads });
   return openTls(host, port, material, tls.session, reads);
 }
 

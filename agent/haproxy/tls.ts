@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
+import { boundedLookup } from '../system/lookup.ts';
 import type { ConnectError } from './connect-error.ts';
 
 /** Files in PEM: the CAs that we trust, and our own certificate. */
@@ -62,7 +63,14 @@ export function openTls(
   // SNI has names only (RFC 6066, 3); an address is checked against the certificate all the same.
   const name = isIP(host) === 0 ? { servername: host } : {};
   try {
-    const options = { host, port, rejectUnauthorized: true, ...name, ...last.optionsFor(material) };
+    const options = {
+      host,
+      port,
+      lookup: boundedLookup,
+      rejectUnauthorized: true,
+      ...name,
+      ...last.optionsFor(material),
+    };
     const socket = connect({ ...options, ...reads });
     last.keepOf(socket);
     return socket;

@@ -13,6 +13,7 @@ import { readAdmin, readOver } from '../haproxy/replies/show-servers-state.ts';
 import type { StatRow } from '../haproxy/replies/show-stat.ts';
 import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
 import { adminInRow } from '../haproxy/server-view.ts';
+import { readEach } from '../haproxy/shared-lines.ts';
 import { createServerReader, type FullReading, type SendCommand } from '../haproxy/server-reader.ts';
 import type { Admin } from '../lifecycle/model/observation.ts';
 import { isLastcallError } from '../system/error.ts';
@@ -58,7 +59,7 @@ export interface Check {
 }
 
 /**
- * Reads them, one exchange for each server. Changes nothing.
+ * Reads them, many in one exchange. Changes nothing.
  * @throws LastcallError as the exchanges; `no-such-server` for a server that has gone since the list was made
  */
 export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts): Promise<NodeDetails> {
@@ -66,8 +67,9 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
   const left = (): number => Math.max(1, until - clock.now());
   const ask: SendCommand = (command) => client.exchange(command, left(), signal);
   const reader = createServerReader();
-  const readings: FullReading[] = [];
-  for (const server of at.servers) readings.push(await reader.readFull(ask, server));
+  const readings: FullReading[] = await readEach(ask, at.servers, (each, server) =>
+    reader.readFull(each, server),
+  );
   const streamReply = (command: Command, take: (chunk: Buffer) => boolean): Promise<void> =>
     client.streamReply(command, take, left(), signal, createReadingPace(clock, left()));
   const connection: TableConnection = { target: client.target, streamReply };

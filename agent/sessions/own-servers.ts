@@ -3,6 +3,7 @@ import type { EntryDoubt, EntryFilter } from '../haproxy/replies/table-entries.t
 import { parseInfo, type Info } from '../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createServerReader, type SendCommand, type RowReading } from '../haproxy/server-reader.ts';
+import { readEach } from '../haproxy/shared-lines.ts';
 import { answersOf, unexpected } from '../haproxy/reply.ts';
 import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
 import { parseServersState } from '../haproxy/replies/show-servers-state.ts';
@@ -51,8 +52,12 @@ export function createOwnServers(listed: readonly string[], written: string | nu
       const [numbers, keyless] = [new Set<number>(), new Set<number>()];
       const infos: Info[] = [];
       let [hidden, missing] = [false, null as LastcallError | null];
-      for (const { text, name } of servers) {
-        const reading = await readOne(ask, name);
+      const readings = await readEach(ask, servers, async (each, { text, name }) => ({
+        text,
+        name,
+        reading: await readOne(each, name),
+      }));
+      for (const { text, name, reading } of readings) {
         if (isLastcallError(reading)) {
           if (text === written) missing = reading;
           // Its entries lead to no server any more: they count all the same until they run out, which is safe.

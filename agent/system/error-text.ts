@@ -4,6 +4,7 @@ import { isLastcallError, messageOf } from './error.ts';
 export function errorText(error: unknown): string {
   if (!isLastcallError(error)) return messageOf(error);
   const target = error.target && !error.message.includes(error.target) ? `${error.target}: ` : '';
-  const took = error.elapsedMs === undefined ? '' : ` (after ${Math.round(error.elapsedMs)} ms)`;
+  const elapsedMs = Math.round(error.elapsedMs ?? 0);
+  const took = elapsedMs === 0 ? '' : ` (after ${elapsedMs} ms)`;
   return `${target}${error.message}${took}${error.next ? `; ${error.next}` : ''}`;
 }

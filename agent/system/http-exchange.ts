@@ -3,13 +3,14 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { type HttpAnswer, type HttpOptions, MAX_BODY_BYTES } from './http-answer.ts';
+import { boundedLookup } from './lookup.ts';
 
 /** What http.ts asks of axios, in a module of its own: it is loaded with the first request (`loadHttp`). */
 
 // A connection per request: one that is kept alive counts as a user at the application's port, and hides that the
 // application has stopped listening.
-const httpAgent = new HttpAgent({ keepAlive: false });
-const httpsAgent = new HttpsAgent({ keepAlive: false });
+const httpAgent = new HttpAgent({ keepAlive: false, lookup: boundedLookup });
+const httpsAgent = new HttpsAgent({ keepAlive: false, lookup: boundedLookup });
 
 /**
  * One request and its answer, without a deadline of its own.

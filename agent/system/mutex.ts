@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /** Runs work one after another, in the order it was given in. */
 export interface Mutex {
   /** Rejects with the signal's reason as soon as it is aborted, also while waiting. */
@@ -24,6 +26,8 @@ async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<
   const aborted = new Promise<never>((_resolve, reject) => {
     const listener = (): void => reject(signal.reason as Error);
     if (signal.aborted) listener();
+    // As many wait for one signal as the node has servers; Node takes more than ten for a leak.
+    setMaxListeners(0, signal);
     signal.addEventListener('abort', listener, { once: true });
     stop = () => signal.removeEventListener('abort', listener);
   });

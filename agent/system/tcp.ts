@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { boundedLookup } from './lookup.ts';
 
 /**
  * Resolves when a process accepts a connection, which is closed again at once.
@@ -6,7 +7,7 @@ import { connect, type Socket } from 'node:net';
  */
 export function reach(host: string, port: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
+    const socket = connect({ host, port, lookup: boundedLookup });
     signal.addEventListener('abort', () => socket.destroy(), { once: true });
     socket.once('error', reject);
     socket.once('connect', () => {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { processesWith } from '../support/marked-processes.ts';
+import { missingOf } from './peers/peers.ts';
 import type { Row } from './figures.ts';
 import { describeMachine } from './machine.ts';
 import { endProcessesWith } from './end-processes.ts';
@@ -218,3 +219,14 @@ async function reportOf(parts: Record<string, () => Row[]>, noise = STEADY): Pro
   const machine = describeMachine(new Date(0));
   return { machine, loadBefore: 0.5, loadAfter: 1, runs: 1, parts: await play(parts, noise), unmeasured: [] };
 }
+
+test('A peer whose program ends with 0 and does not show what is needed is missing', () => {
+  const need = {
+    name: 'the module',
+    look: ['echo', '{}'],
+    shows: 'general.haproxy',
+    install: 'install it',
+  } as const;
+  expect(missingOf([need])).toBe('the module is not here: install it');
+  expect(missingOf([{ ...need, shows: '{}' }])).toBeNull();
+});

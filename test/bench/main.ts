@@ -83,7 +83,7 @@ async function play({ parts, runs, json }: Settings, page: string, traces: Trace
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const began = performance.now();
   print(`${Object.keys(parts).join(', ')}: at most ${lengthOf(longestMs(parts, runs))}`);
-  const options = { parts, runs, signal: stop.signal, print, steadiness, endLeftovers: traces.end };
+  const options = { parts, runs, signal: stop.signal, print, steadiness, endLeftovers: () => traces.end() };
   const played = await playParts(options);
   const unmeasured = Object.keys(parts).filter((name) => !played.some((part) => part.name === name));
   const report = { machine, loadBefore, loadAfter: loadNow(), runs, parts: played, unmeasured };

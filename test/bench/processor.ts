@@ -16,17 +16,17 @@ export function waitedForProcessorMs(pid: number): number {
 
 /** @throws Error where the process has ended */
 function schedulerMs(pid: number, column: 0 | 1): number {
-  const tasks = unlessGone(() => readdirSync(`/proc/${pid}/task`));
+  const tasks = unlessMissing(() => readdirSync(`/proc/${pid}/task`));
   if (tasks === null) throw new Error(`process ${pid} has ended, which was being measured`);
   const spent = tasks.map((task) => {
     // A thread may end in between; what it had spent is lost.
-    const line = unlessGone(() => readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8'));
+    const line = unlessMissing(() => readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8'));
     return Number(line?.split(' ')[column] ?? 0);
   });
   return spent.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e6;
 }
 
-function unlessGone<T>(read: () => T): T | null {
+function unlessMissing<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {

@@ -73,7 +73,19 @@ describe('A mistake on the command line', () => {
     ],
     ['files of tls:// for another address', ['drain', ...DIRECT, '--tls-key', '/k'], /--tls-key/],
     ['a master that is none', ['drain', ...DIRECT, '--master', 'tls://lb:9999'], /--master/],
-    ['fewer masters than HAProxies', ['drain', ...DIRECT, ...LB, '--master', '/m'], /--master/],
+    ['fewer masters than HAProxies', ['drain', ...DIRECT, '--haproxy', '/lb2', '--master', '/m'], /--master/],
+    [
+      'the Runtime API for its master CLI',
+      ['drain', ...DIRECT, '--master', 'unix:/run/haproxy//admin.sock'],
+      /--master .* is the address of --haproxy/,
+    ],
+    ['one server twice', ['drain', ...DIRECT, '--server', 'app/app1'], /--server app\/app1 is given twice/],
+    [
+      'one HAProxy by two spellings',
+      ['drain', ...DIRECT, '--haproxy', 'unix:/run/haproxy/admin.sock'],
+      /--haproxy unix:.* is given twice/,
+    ],
+    ['a configuration without a name', ['-c', '', 'check'], /--config names no file/],
     ['a master alone', ['drain', '--master', '/m'], /--haproxy/],
     ['direct mode with a sidecar', ['--socket', '/run/x.sock', 'drain', ...DIRECT], /--socket/],
     ['direct mode with a file', ['-c', 'x.yaml', 'drain', ...DIRECT], /--config/],
@@ -105,7 +117,11 @@ describe('A mistake on the command line', () => {
     ['an unknown way with the unreachable', ['drain', ...DIRECT, '--unreachable', 'panic'], /wait, ignore/],
     ['a bare number as grace', ['drain', ...DIRECT, '--reload-grace', '10'], /--reload-grace.*unit/],
     ['a state file that is no path', ['drain', ...DIRECT, '--state-file', 'state'], /--state-file/],
-    ['fewer state files than HAProxies', ['drain', ...DIRECT, ...LB, '--state-file', '/s'], /--state-file/],
+    [
+      'fewer state files than HAProxies',
+      ['drain', ...DIRECT, '--haproxy', '/lb2', '--state-file', '/s'],
+      /--state-file/,
+    ],
     ...[
       ['--keep', '0'],
       ['--unreachable', 'ignore'],

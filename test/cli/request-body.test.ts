@@ -39,6 +39,13 @@ describe('Each key of a request', () => {
     expect(parseRequest(hold, 'id')).toMatchObject({ kind: 'hold', holdIn: 'maint' });
   });
 
+  test('that waits for a slot may be given to ready, which needs none, and to no hold', () => {
+    const words = { reason: 'why', waitForSlot: '2m' };
+    expect(parseRequest({ operation: 'ready', ...words }, 'id')).toMatchObject({ waitForSlotMs: 120_000 });
+    for (const operation of ['hold', 'release'])
+      expect(() => parseRequest({ operation, ...words }, 'id')).toThrow('do not wait for a slot');
+  });
+
   test('that is not given is left out: the configuration decides', () => {
     const { wait, ...none } = optionsOf('drain');
     expect(wait).toBe(true);

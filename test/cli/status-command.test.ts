@@ -42,6 +42,12 @@ describe('lastcall status --pool', () => {
     expect(stdout).toMatch(/agent-check lb4 +unknown: it only polls, and shows no servers\n/);
   });
 
+  test('prints the JSON with --quiet, too, and the text without it alone', async () => {
+    const { code, stdout } = await cli('status', '--pool', '--json', '--quiet').outcome;
+    expect([code, objectOf(stdout)]).toEqual([0, POOL]);
+    expect(await cli('status', '--pool', '--quiet').outcome).toMatchObject({ code: 0, stdout: '' });
+  });
+
   test('with --watch in a pipe is written once as long as nothing changes, and ends with Ctrl-C', async () => {
     const running = cli('status', '--pool', '--watch', '--json');
     await running.said('"waiters"');
@@ -57,6 +63,12 @@ describe('lastcall status', () => {
     expect(code).toBe(0);
     expect(objectOf(stdout)).toEqual(service.status());
     expect(service.holdersAsked).toBe(0);
+  });
+
+  test('prints it with --quiet, too: a script reads one object whatever else it wants', async () => {
+    const { code, stdout } = await cli('status', '--json', '--quiet').outcome;
+    expect([code, objectOf(stdout)]).toEqual([0, service.status()]);
+    expect(await cli('status', '--quiet').outcome).toMatchObject({ code: 0, stdout: '' });
   });
 
   test('tells who holds the node while it is going out, and asks for it only then', async () => {

@@ -60,7 +60,7 @@ describe('the calendar', () => {
     `${MINIMAL}schedule: [{ do: drain, cron: "${cron}", timezone: "${timezone}" }]\n`;
 
   test.each([
-    ['99 * * * *', '99 is a invalid expression for minute'],
+    ['99 * * * *', '99 is an invalid expression for minute'],
     ['* * * *', 'expected 5 or 6 fields but got 4'],
     ['0 4 31 2 *', '31 2 is an impossible day of month for the given month'],
     ['', 'pattern includes illegal characters'],

@@ -9,7 +9,7 @@ describe('text that is no YAML is refused where it stops being any', () => {
     [
       'a second document',
       `${MINIMAL}---\nnode: b\n`,
-      '4:1: Source contains multiple documents; please use YAML.parseAllDocuments()',
+      '4:1: begins a second document, put all of it into one',
     ],
     ['an unknown directive', `%FOO\n---\n${MINIMAL}`, '1:1: Unknown directive %FOO'],
     ['another version', `%YAML 1.1\n---\n${MINIMAL}`, '1:1: YAML 1.1 is not read, take the %YAML line away'],

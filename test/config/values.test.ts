@@ -52,6 +52,25 @@ describe('a number has a bound, and the message its reason', () => {
   ]);
 });
 
+describe('a hint is followed by no other error', () => {
+  refuses([
+    ['log: { level: 5 }', '4:15: log.level: expected error, warn, info or debug'],
+    ['listen: { metrics: 7003 }', '4:20: listen.metrics: expected a text, got a whole number'],
+    ['state: 5', '4:8: state: expected a text, got a whole number'],
+    ['node: 5', '4:7: node: expected a text, got a whole number, put it in quotes'],
+    ['drain: { keep: "2" }', '4:16: drain.keep: expected a number, got a text, take the quotes away'],
+    ['drain: { keep: "-1" }', '4:16: drain.keep: expected a number, got a text'],
+    ['adopt: yes', '4:8: adopt: expected true or false, got a text, write true'],
+    ['adopt: Off', '4:8: adopt: expected true or false, got a text, write false'],
+    ['adopt: "true"', '4:8: adopt: expected true or false, got a text, take the quotes away'],
+    [
+      'app: { stop: { signal: { name: SIGSTOP, pidFile: /a } } }',
+      '4:32: app.stop.signal.name: is not the name of a signal that may end a process, write for example SIGTERM',
+    ],
+    ['---\nnode: a', '4:1: begins a second document, put all of it into one'],
+  ]);
+});
+
 describe('a text has a limit', () => {
   const long = 'x'.repeat(5_000);
   test.each([
@@ -207,11 +226,11 @@ describe('a signal is one of this system', () => {
   refuses([
     [
       'app: { stop: { signal: { name: TERM, pidFile: /a } } }',
-      '4:32: app.stop.signal.name: is not the name of a signal, write for example SIGTERM',
+      '4:32: app.stop.signal.name: is not the name of a signal that may end a process, write for example SIGTERM',
     ],
     [
       'app: { stop: { signal: { name: 15, pidFile: /a } } }',
-      '4:32: app.stop.signal.name: expected a text, got a whole number, put it in quotes',
+      '4:32: app.stop.signal.name: expected a text, got a whole number',
     ],
   ]);
 });

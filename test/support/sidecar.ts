@@ -53,6 +53,8 @@ export interface SidecarOptions {
   readonly program?: string;
   /** A module that Node loads before the program. */
   readonly preload?: string;
+  /** The words of a command that runs the program, whose words come after them. */
+  readonly within?: readonly string[];
 }
 
 /** What a sidecar knows of its node. */
@@ -98,7 +100,7 @@ export async function startSidecar(
   // setpriv: it dies with the process that started it, even when that one is killed.
   const preload = options.preload === undefined ? [] : ['--import', options.preload];
   const program = [process.execPath, ...preload, options.program ?? LASTCALL, 'run', '-c', file];
-  const command = ['--pdeathsig', 'KILL', ...program];
+  const command = ['--pdeathsig', 'KILL', ...(options.within ?? []), ...program];
   const child = spawn('setpriv', command, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },

@@ -1,8 +1,8 @@
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { parseAddress } from '../../haproxy/address.ts';
 import { ipAllowlist } from '../../system/ip-allowlist.ts';
 import { LastcallError, messageOf } from '../../system/error.ts';
+import { addressesOf } from '../../system/lookup.ts';
 import type { Caller } from './server.ts';
 
 /** Where the polls of one HAProxy come from, by the address of its Runtime API. */
@@ -30,7 +30,7 @@ export function createCallerMatch(address: string): CallerMatch {
     async resolve() {
       if (host === 'localhost' || isIP(host) !== 0) return;
       try {
-        addresses = (await lookup(host, { all: true })).map((entry) => entry.address);
+        addresses = await addressesOf(host);
         matches = ipAllowlist(addresses);
       } catch (cause) {
         if (addresses.length > 0) return; // The name server does not answer: the addresses that it gave before still hold.

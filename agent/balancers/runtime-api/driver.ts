@@ -123,7 +123,7 @@ interface Access {
   readonly context: DriverContext;
   /** A list of all streams may take long, and no look waits for it. */
   readonly listContext: DriverContext;
-  /** Runs one call after another; the time of each runs from when it is asked for. */
+  /** Runs one call after another; the time of each runs from when it is asked for, or from the last answer to one before it. */
   readonly exclusive: <T>(signal: AbortSignal, work: (connections: Connections) => Promise<T>) => Promise<T>;
   readonly connectionsOfLists: (signal: AbortSignal) => Connections;
   /** For questions about other nodes: they wait for no poll, and no poll waits for them. */
@@ -154,21 +154,29 @@ function createAccess(options: RuntimeOptions, ports: RuntimePorts): Access {
     ...workerMemory(),
   };
   const mutex = createMutex();
-  const connectionsFor = (ms: number, masterMs: number, signal: AbortSignal): Connections => {
-    const limits = { clock, until: clock.now() + ms, signal };
+  // Hundreds of calls may wait for their turn, and none runs out of time as long as HAProxy answers those before it.
+  let answeredAt = -Infinity;
+  const connectionsUntil = (until: number, masterMs: number, signal: AbortSignal): Connections => {
+    const limits = { clock, until, signal };
     return {
       statsSocket: createDeadlineClient(client, limits),
       master: master && createDeadlineClient(master, { ...limits, eachMs: masterMs }),
     };
   };
+  const connectionsFor = (ms: number, masterMs: number, signal: AbortSignal): Connections =>
+    connectionsUntil(clock.now() + ms, masterMs, signal);
   return {
     seesOldWorkers: master !== null,
     context,
     listContext: { ...context, ...workerMemory() },
-    exclusive(signal, work) {
-      // A call before us began earlier with the same time limit, so ours does not run out before our turn.
-      const connections = connectionsFor(timeoutMs, MASTER_MS, signal);
-      return mutex.runExclusive(signal, () => work(connections));
+    exclusive: (signal, work) => {
+      const askedAt = clock.now();
+      return mutex.runExclusive(signal, async () => {
+        const until = Math.max(askedAt, answeredAt) + timeoutMs;
+        const found = await work(connectionsUntil(until, MASTER_MS, signal));
+        answeredAt = clock.now();
+        return found;
+      });
     },
     connectionsBeside: (signal) => connectionsFor(timeoutMs, MASTER_MS, signal),
     connectionsOfLists: (signal) => connectionsFor(LIST_MS, MASTER_LIST_MS, signal),

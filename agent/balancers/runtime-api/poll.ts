@@ -2,6 +2,7 @@ import type { Absences } from '../../haproxy/absence.ts';
 import type { Client } from '../../haproxy/client.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import type { SendCommand, FullReading, ServerReader } from '../../haproxy/server-reader.ts';
+import { readEach } from '../../haproxy/shared-lines.ts';
 import type { OldProcesses, Workers } from '../../haproxy/workers.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Addresses, Look, LookScope, ServerView, Worker } from '../../lifecycle/model/observation.ts';
@@ -62,8 +63,16 @@ export async function pollServers(
   const servers: ServerView[] = [];
   const rows: (OwnRow & { readonly server: string })[] = [];
   let worker: Worker | null = null;
-  for (const [server, name] of context.names) {
-    const reading = await readRow(context, connections.statsSocket.ask, server, name, scope);
+  const readings = await readEach(
+    connections.statsSocket.ask,
+    context.names,
+    async (ask, [server, name]) => ({
+      server,
+      name,
+      reading: await readRow(context, ask, server, name, scope),
+    }),
+  );
+  for (const { server, name, reading } of readings) {
     worker = sameWorker(context, worker, reading.worker);
     servers.push(reading.view);
     if (reading.rows) rows.push({ name, server, ...reading.rows });

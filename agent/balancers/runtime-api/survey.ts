@@ -2,6 +2,7 @@ import { listAllServers } from '../../haproxy/replies/show-all-servers.ts';
 import { showInfo, showLevel, batch } from '../../haproxy/command.ts';
 import { holdsEntryOf, type TableConnection } from '../../haproxy/replies/table-entries.ts';
 import { parseInfo, requireSupported } from '../../haproxy/replies/show-info.ts';
+import { readEach } from '../../haproxy/shared-lines.ts';
 import type { SendCommand, FullReading } from '../../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../../haproxy/reply.ts';
 import { endpointOf, serverKeys } from '../../haproxy/server-keys.ts';
@@ -53,8 +54,10 @@ export async function surveyOwn(
   const read = scope === 'all' ? readFull : readFullIfPresent;
   const servers: OwnServer[] = [];
   let worker: Worker | null = null;
-  for (const [server, name] of context.names) {
-    const { view, reading, worker: now } = await read(context, ask, server, name);
+  const readings = await readEach(ask, context.names, (each, [server, name]) =>
+    read(context, each, server, name),
+  );
+  for (const { view, reading, worker: now } of readings) {
     worker = sameWorker(context, worker, now);
     servers.push({ view, reading });
   }

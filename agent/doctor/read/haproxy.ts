@@ -20,6 +20,7 @@ import { parseAgentPort } from '../../haproxy/replies/show-servers-state.ts';
 import { parseTables, storesServers } from '../../haproxy/replies/show-table.ts';
 import { countEntries } from '../../haproxy/replies/table-entries.ts';
 import type { Endpoint } from '../../haproxy/server-keys.ts';
+import { readEach } from '../../haproxy/shared-lines.ts';
 import { createServerReader, type SendCommand } from '../../haproxy/server-reader.ts';
 import type { Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
@@ -94,13 +95,12 @@ function askMaster(
 
 async function serversOf(ask: SendCommand, names: readonly string[]): Promise<ServerExamined[]> {
   const reader = createServerReader();
-  const servers: ServerExamined[] = [];
-  for (const name of names) {
+  return readEach(ask, names, async (each, name) => {
     const parsed = parseServerName(name, 'config');
-    const { row, backend, state, reply } = await reader.readFull(ask, parsed);
+    const { row, backend, state, reply } = await reader.readFull(each, parsed);
     const { endpoint, initialWeight, checkPort } = state;
     const checked = endpoint && { ...endpoint, port: checkPort ?? endpoint.port };
-    servers.push({
+    return {
       name,
       status: row.text('status') ?? '',
       cookie: cookieOf(backend.text('cookie'), row.text('cookie')),
@@ -112,9 +112,8 @@ async function serversOf(ask: SendCommand, names: readonly string[]): Promise<Se
       weight: initialWeight,
       address: addressText(endpoint),
       checkAddress: addressText(checked),
-    });
-  }
-  return servers;
+    };
+  });
 }
 
 function cookieOf(name = '', value = ''): ServerExamined['cookie'] {

@@ -2,6 +2,7 @@ import type { HaproxyConfig } from '../../config/config.ts';
 import { parseAddress } from '../../haproxy/address.ts';
 import { createClient } from '../../haproxy/client.ts';
 import { parseServerName } from '../../haproxy/names.ts';
+import { readEach } from '../../haproxy/shared-lines.ts';
 import { createServerReader, type SendCommand } from '../../haproxy/server-reader.ts';
 import type { Clock } from '../../system/clock.ts';
 
@@ -36,12 +37,14 @@ export async function readTotals(
 
 async function totalsOf(ask: SendCommand, servers: readonly string[]): Promise<RequestTotals> {
   const reader = createServerReader();
-  const totals: RequestTotals[] = [];
-  for (const name of servers) {
-    const { row, backend } = await reader.readFull(ask, parseServerName(name, 'config'));
-    // One that is not shown never grows, and so proves nothing.
-    totals.push({ node: row.count('stot') ?? 0, backends: backend.count('stot') ?? 0 });
-  }
+  const readings = await readEach(ask, servers, (each, name) =>
+    reader.readFull(each, parseServerName(name, 'config')),
+  );
+  // One that is not shown never grows, and so proves nothing.
+  const totals = readings.map(({ row, backend }) => ({
+    node: row.count('stot') ?? 0,
+    backends: backend.count('stot') ?? 0,
+  }));
   return sumOf(totals);
 }
 

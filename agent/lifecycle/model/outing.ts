@@ -75,6 +75,8 @@ export type Totals = Readonly<Record<string, number | null>>;
 export interface Quiet {
   readonly since: number;
   readonly totals: Totals;
+  /** When nothing but the last answers was missing for the fence; null = more is. */
+  readonly overAt: number | null;
 }
 
 /** Who else is this application, and what binds users, is asked once more before the fence, and before the stop. */

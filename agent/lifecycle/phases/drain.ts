@@ -15,11 +15,11 @@ import {
 } from './fence.ts';
 import { askSlot } from './slot.ts';
 import { forcing, startForce, whoIsLeft } from './force-close.ts';
-import { type Fence, NEW_OUTING, type Outing } from '../model/outing.ts';
+import { type Fence, NEW_OUTING, type Outing, type Quiet } from '../model/outing.ts';
 import { PHASES, isOut } from '../model/phase.ts';
 import { isSeenGone } from '../model/state.ts';
 import { endOperation, finish } from '../report/result.ts';
-import { allInSync, warnLeftOut } from '../sync/reconcile.ts';
+import { allInSync, allKnown, warnLeftOut } from '../sync/reconcile.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
 import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../step-draft.ts';
 import { mayDropUsers } from '../sync/next-write.ts';
@@ -30,7 +30,7 @@ export function draining(draft: Draft): void {
   if (!isDurable(draft.state) || askInDrain(draft) === 'moved' || isOverdue(draft)) return;
   if (askSlot(draft, -1) === 'moved' || !isZero(draft)) return;
   enterPhase(draft, 'settling');
-  patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(draft.state) } });
+  patchOuting(draft, { quiet: newQuiet(draft) });
 }
 
 /** Every server is seen in its desired state, and every count asked since is 0. */
@@ -49,21 +49,38 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
   }
   // Where no source counts users, a request between two polls is the only sign of them: quiet begins anew.
   if (policy.sources.length === 0 && !sameTotals(quiet.totals, totalsOf(state)))
-    return patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(state) } });
+    return patchOuting(draft, { quiet: newQuiet(draft) });
   if (draft.at - quiet.since < policy.quietMs) return;
   // Quiet counts only once every source and balancer has answered a question that was asked after it began.
   if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
   if (capacity === 'wait' || isReloadOpen(state) || askSlot(draft, quiet.since) !== 'go') return;
   if (!isRechecked(draft, quiet.since)) return;
-  if (!fenced) return finishDrain(draft);
+  if (!fenced) return isStillZero(draft, quiet) ? finishDrain(draft) : undefined;
   const open = openForeignDrain(policy, state);
   if (open !== null) {
     if (state.op)
       warn(draft, `open ${open}`, `${open} ${OPEN}: the node is not drained before its owner ends it`);
     return;
   }
-  raiseFence(draft);
+  if (isStillZero(draft, quiet)) raiseFence(draft);
 }
+
+function newQuiet({ at, state }: Draft): Quiet {
+  return { since: at, totals: totalsOf(state), overAt: null };
+}
+
+/**
+ * The last thing before the fence: a balancer that has fallen silent counts until its look has failed, and its users would be cut
+ * at all the others. So each has answered a look that was begun when all else was known; a moment before is soon enough.
+ */
+function isStillZero(draft: Draft, quiet: Quiet): boolean {
+  const overAt = quiet.overAt ?? draft.at;
+  if (quiet.overAt === null) patchOuting(draft, { quiet: { ...quiet, overAt } });
+  return allKnown(draft.policy, draft.state, overAt - LAST_LOOK_MS);
+}
+
+/** Two pauses of the closest pace (`timing.ts`): where balancers answer at once nothing is waited for. */
+const LAST_LOOK_MS = 100;
 
 const OPEN = 'is held in DRAIN and not by lastcall';
 

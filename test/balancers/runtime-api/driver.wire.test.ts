@@ -41,6 +41,12 @@ const TEMPLATES = new RegExp(
     .replaceAll('NAME', '[A-Za-z0-9_.:-]+')})$`,
 );
 
+/** What is asked about several servers at one time shares a line, with each command once. */
+const READS = /^(show info|show stat #\d+ [246] (\d+|-1)|(show servers state|get weight) [A-Za-z0-9_.:/-]+)$/;
+
+const isKnown = (line: string): boolean =>
+  TEMPLATES.test(line) || line.split(';').every((command) => READS.test(command));
+
 describe('on the wire', () => {
   test('a look is one connection with one short line, once the server is found', async () => {
     const fake = keepFake(await between());
@@ -94,7 +100,7 @@ describe('on the wire', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 6 }), async (calls) => {
         await Promise.allSettled(calls.map((work) => work()));
-        for (const sent of running.lines) expect(sent).toMatch(TEMPLATES);
+        expect(running.lines.filter((sent) => !isKnown(sent))).toEqual([]);
       }),
       { numRuns: 25 },
     );

@@ -11,7 +11,7 @@ export interface Need {
   readonly name: string;
   /** Program and arguments that end with 0 where it is here. */
   readonly look: readonly [string, ...string[]];
-  /** What these write where it is here: ansible-doc ends with 0 for a module that it has not found. */
+  /** What it prints where it is here. */
   readonly shows?: string;
   /** How to get it. */
   readonly install: string;
@@ -45,6 +45,8 @@ const CURL: Need = { name: 'curl', look: ['curl', '--version'], install: 'apt-ge
 const BASH: Need = { name: 'bash', look: ['bash', '--version'], install: 'apt-get install bash' };
 const SHELL: readonly Need[] = [BASH, CURL, SOCAT];
 
+const HAPROXY_MODULE = 'community.general.haproxy';
+
 /** Needed by everything that is done with Ansible here. */
 export const ANSIBLE: readonly Need[] = [
   {
@@ -54,8 +56,9 @@ export const ANSIBLE: readonly Need[] = [
   },
   {
     name: "Ansible's collection community.general",
-    look: ['ansible-doc', '--type', 'module', 'community.general.haproxy', '--json'],
-    shows: 'community.general.haproxy',
+    look: ['ansible-doc', '--type', 'module', HAPROXY_MODULE, '--json'],
+    // It ends with 0 for a module that it has not found, too.
+    shows: HAPROXY_MODULE,
     install: 'apt-get install ansible, or ansible-galaxy collection install community.general',
   },
 ];
@@ -82,7 +85,11 @@ export const REFERENCE: PeerProgram = script('a script that counts users', 'refe
 export function missingOf(needs: readonly Need[], path = process.env['PATH'] ?? ''): string | null {
   const absent = needs.find(({ look: [program, ...args], shows = '' }) => {
     const env = { ...process.env, PATH: path };
-    const { status, stdout } = spawnSync(program, args, { encoding: 'utf8', env });
+    const { status, stdout } = spawnSync(program, args, {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      encoding: 'utf8',
+      env,
+    });
     return status !== 0 || !stdout.includes(shows);
   });
   return absent === undefined ? null : `${absent.name} is not here: ${absent.install}`;
@@ -192,7 +199,7 @@ export function ansibleDrain(host: string, socket: string): readonly [string, ..
     '--connection',
     'local',
     '--module-name',
-    'community.general.haproxy',
+    HAPROXY_MODULE,
     '--args',
     JSON.stringify(options),
   ];

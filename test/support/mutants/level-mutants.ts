@@ -57,6 +57,14 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     dims: ['on-timeout'],
   },
   {
+    name: 'a balancer that has fallen silent counts as it was',
+    breaks: 'zero',
+    file: 'phases/drain.ts',
+    find: '  return allKnown(draft.policy, draft.state, overAt - LAST_LOOK_MS);',
+    replace: '  return overAt <= draft.at;',
+    dims: ['ignore'],
+  },
+  {
     name: 'the stop goes through behind a server that another hand holds in DRAIN',
     breaks: 'held',
     file: 'phases/fence.ts',

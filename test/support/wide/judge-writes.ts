@@ -26,6 +26,10 @@ export interface WriteJudge {
 const NEWS_MS = 5_000;
 const QUIET_SLACK_MS = 100;
 const LOOKED_MS = 600;
+/** A silence of this length is not between two looks. */
+const SILENT_MS = 300;
+/** What was asked before a change of another balancer has been answered. */
+const CALM_MS = 2_500;
 const ROTATION: readonly string[] = ['serving', 'unhealthy'];
 
 export function createWriteJudge(world: World, requests: Requests): WriteJudge {
@@ -92,11 +96,29 @@ export function createWriteJudge(world: World, requests: Requests): WriteJudge {
     });
     if (lost) verdicts.broken('fenced while unknown', [lost.name, 'cannot be asked']);
     const { lastAt } = server;
-    // What came a moment before, or since a balancer fell silent, is in no look yet; the second look finds it.
-    const isSeen =
-      raisedAt - lastAt > LOOKED_MS && (known.looks.get(lb.name)?.startedAt ?? -Infinity) > lastAt;
+    // What came a moment before is in no look yet; the second look finds it.
+    const isSeen = raisedAt - lastAt > LOOKED_MS;
     if (policy.sources.length === 0 && isSeen && raisedAt - lastAt < policy.quietMs - QUIET_SLACK_MS)
       verdicts.broken('fenced without quiet', `${Math.round(raisedAt - lastAt)} ms after somebody came`);
+  }
+
+  /** A balancer that has fallen silent is unknown, and not what its last look showed. */
+  function countedToTheEnd({ node, before, after }: Taken): void {
+    if (before.phase !== 'settling' || after.phase !== 'fencing' || peek(after).isForced) return;
+    const counting = node.policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
+    const silent = counting.filter((name) => {
+      const { mode, modeSince } = world.lb(name).line;
+      return (
+        mode === 'silent' && time.now - modeSince > SILENT_MS && node.known.looks.get(name)?.lostAt === null
+      );
+    });
+    // Where another one is slow, the answers of all may be as old as its is late.
+    const isCalm = world.lbs.every(
+      ({ name, line: { mode, modeSince } }) =>
+        silent.includes(name) || (mode === 'answers' && time.now - modeSince > CALM_MS),
+    );
+    if (isCalm && silent.length > 0)
+      verdicts.broken('fenced without quiet', [...silent, 'has fallen silent']);
   }
 
   /** Of two that are asked at once, both may stand in DRAIN for a moment, and never both in MAINT. */
@@ -141,6 +163,7 @@ export function createWriteJudge(world: World, requests: Requests): WriteJudge {
   return {
     watch(taken) {
       ownership.watch(taken);
+      countedToTheEnd(taken);
       const { node, before, after, effects } = taken;
       // One that was sent may have been carried out, whatever its answer.
       for (const effect of effects) {

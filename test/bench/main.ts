@@ -38,11 +38,10 @@ const stop = new AbortController();
 for (const [name, code] of Object.entries(SIGNALS)) {
   process.on(name, () => {
     process.exitCode = code;
-    // Of work that is given up.
-    process.on('unhandledRejection', () => undefined);
     stop.abort(new Error(`interrupted by ${name}`));
   });
 }
+process.on('unhandledRejection', reportLate);
 const settings = settingsOrNull();
 if (settings !== null) {
   const page = settings.html ?? join(await mkdtemp(join(tmpdir(), 'lastcall-bench-')), 'bench.html');
@@ -84,12 +83,7 @@ async function play({ parts, runs, json }: Settings, page: string, traces: Trace
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const began = performance.now();
   print(`${Object.keys(parts).join(', ')}: at most ${lengthOf(longestMs(parts, runs))}`);
-  const endLeftovers = (): Promise<number> => {
-    // Of the part that is given up.
-    if (process.listenerCount('unhandledRejection') === 0) process.on('unhandledRejection', reportLate);
-    return traces.end();
-  };
-  const options = { parts, runs, signal: stop.signal, print, steadiness, endLeftovers };
+  const options = { parts, runs, signal: stop.signal, print, steadiness, endLeftovers: () => traces.end() };
   const played = await playParts(options);
   const unmeasured = Object.keys(parts).filter((name) => !played.some((part) => part.name === name));
   const report = { machine, loadBefore, loadAfter: loadNow(), runs, parts: played, unmeasured };
@@ -117,6 +111,7 @@ function lengthOf(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
+/** Of a part that has failed already, or was given up: it must not end the others. */
 function reportLate(reason: unknown): void {
-  process.stderr.write(`bench: of a part that was given up: ${messageOf(reason)}\n`);
+  if (!stop.signal.aborted) process.stderr.write(`bench: an error besides: ${messageOf(reason)}\n`);
 }

@@ -94,6 +94,15 @@ describe('A peer', () => {
     expect(missingOf(REFERENCE.needs)).toBeNull();
   });
 
+  test('that looks well, but does not show what is needed, is missing', () => {
+    const look = [process.execPath, '-p', '({ here: true })'] as const;
+    const need = { name: 'a module', look, install: 'apt-get install it' };
+    expect(missingOf([{ ...need, shows: 'here' }])).toBeNull();
+    expect(missingOf([{ ...need, shows: 'community.general' }])).toBe(
+      'a module is not here: apt-get install it',
+    );
+  });
+
   test('that counts users restarts three nodes and loses none of them', async () => {
     const site = { idleMs: 2000, checkInter: '300ms' };
     const result = await playRound(peerWay(REFERENCE), CROWD, new AbortController().signal, site);

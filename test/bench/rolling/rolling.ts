@@ -80,6 +80,8 @@ async function playTogether(
   };
   const playing = ways.flatMap((way) => crowds.map((crowd) => play(way, crowd)));
   await Promise.allSettled(playing);
+  // Its reason: the others only say that they were aborted.
+  over.signal.throwIfAborted();
   return Promise.all(playing);
 }
 

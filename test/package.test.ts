@@ -31,7 +31,7 @@ describe('The package that `npm pack` makes in a clone that was never built', ()
     files = (await readdir(installed, { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name).slice(installed.length + 1));
-  }, 120_000);
+  }, 300_000);
   afterAll(() => temp.remove(), 120_000);
 
   test('holds the program, the files to deploy and nothing of the tests', () => {

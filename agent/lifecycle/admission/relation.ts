@@ -2,6 +2,7 @@ import { forcedOf, viewOf } from '../observed/counts.ts';
 import type { OperationKind, Phase } from '../model/api.ts';
 import { isInRotation, isOutward } from '../model/phase.ts';
 import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
+import type { Write } from '../model/write.ts';
 import type { State } from '../model/state.ts';
 
 const RANK: Record<OperationKind, number> = {
@@ -69,13 +70,23 @@ export function isOutdated(state: State, candidate: Candidate): boolean {
   return (isInRotation(state.phase) !== surveyed && !request.isShutdown) || isMovedSince(state, candidate);
 }
 
-/** An operator's command (or ours, on the way back) has changed a server since the survey: its found state is another. */
+/** A write may come, or have come, after a look that was begun then. */
+function isOnItsWay({ underWay, answeredAt }: Write, lookedAt: number): boolean {
+  return underWay !== null || answeredAt > lookedAt;
+}
+
+/**
+ * An operator's command (or ours, on the way back) has changed a server since the survey: its found state is another. Nothing is
+ * wanted of the server any more, and our READY is on its way to it or was answered since: what the survey saw is what that replaces.
+ */
 function isMovedSince({ balancers }: State, { surveys }: Candidate): boolean {
   return Object.entries(surveys).some(([name, { servers }]) =>
     servers.some((surveyed) => {
       const balancer = balancers[name];
       const view = balancer && viewOf(balancer, surveyed.name);
-      return view !== undefined && forcedOf(view) !== forcedOf(surveyed);
+      const own = balancer?.servers[surveyed.name];
+      const isMoved = view !== undefined && forcedOf(view) !== forcedOf(surveyed);
+      return isMoved || (own?.found === null && isOnItsWay(own.write, balancer?.startedAt ?? -1));
     }),
   );
 }

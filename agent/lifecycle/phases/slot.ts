@@ -210,10 +210,12 @@ function patienceOf(deadline: number, since: number): number {
   return Math.max(deadline, since) + PATIENCE_MS;
 }
 
-/** An operation that cannot be refused goes on without a slot. */
+/** An operation that cannot be refused goes on without a slot; what waited for the lock's names is on disk before it is written. */
 export function goOnWithoutSlot(draft: Draft): void {
-  const { slot } = draft.state;
-  if (slot !== null && !slot.isOver) patch(draft, { slot: { ...slot, isOver: true } });
+  const { slot, outing } = draft.state;
+  if (slot === null || slot.isOver) return;
+  patch(draft, { slot: { ...slot, isOver: true } });
+  if (outing !== null) resave(draft);
 }
 
 /** A slot that was held when the lock answered last may be another's by now. */

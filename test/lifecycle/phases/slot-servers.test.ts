@@ -94,6 +94,18 @@ describe('A node that starts again while it is out', () => {
     expect(at(it, 'lb1', 'web/app1')).toBe('drain');
   });
 
+  test('has on disk what it then sets without the lock, for a caller who ends the application next', () => {
+    const it = restarted(ONE, TWO, withoutLock);
+    it.time.advance(5_000);
+    it.ask('stop', { isShutdown: true, by: 'signal', onTimeout: 'force' });
+    it.until('DRAIN at the gained balancer', () => at(it, 'lb2') === 'drain');
+    const set = it.effects.findIndex((effect) => effect.type === 'set-server' && effect.balancer === 'lb2');
+    const before = it.effects.slice(0, set).findLast(({ type }) => type === 'persist');
+    expect(before).toMatchObject({
+      record: { balancers: { lb2: { servers: { 'app/app1': { want: 'drain' } } } } },
+    });
+  });
+
   test('waits for no name in its slot where an operator holds it', () => {
     const it = between(ONE, TWO, { pool: poolOf(ONE) });
     expect(it.ended(it.ask('hold', { holdIn: 'maint' }))).toMatchObject({ ok: true });

@@ -12,6 +12,7 @@ export interface BeginJudge {
   crashed(node: SimNode): void;
 }
 
+const SURVEY = 'survey ';
 const ROTATION = ['serving', 'unhealthy', 'returning'];
 
 export function createBeginJudge({ verdicts }: World, requests: Requests): BeginJudge {
@@ -30,6 +31,12 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
   function learn({ node, event }: Taken): void {
     if (event.type === 'surveyed' && counts(node, event.balancer))
       surveys.set(event.id, new Map(surveys.get(event.id)).set(event.balancer, event.survey));
+    // What an earlier survey saw of it is no ground to refuse or to begin.
+    if (event.type === 'check-failed' && event.need.startsWith(SURVEY)) {
+      const known = new Map(surveys.get(event.id));
+      known.delete(event.need.slice(SURVEY.length));
+      surveys.set(event.id, known);
+    }
     if (event.type === 'command-checked' && event.need === 'stop') checked.set(event.id, event.proof);
     if (event.type === 'booted') own.set(node.index, event.proof ?? proofIn(event.record));
     if (event.type === 'started' || event.type === 'app-back') own.set(node.index, event.proof);

@@ -126,12 +126,12 @@ test('`unlock` frees the slot of a node that is no more, and of no other one', a
   ]);
   expect((await waits).code).toBe('done');
   expect((await two.agent.cli('unlock', 'app1', '--reason', 'again').outcome).code).toBe(0);
-  const audit = (await readFile(join(dir, 'audit.log'), 'utf8'))
-    .split('\n')
-    .filter((line) => line.includes('unlock'));
-  expect(audit.map((line) => (JSON.parse(line) as { readonly code: string }).code)).toEqual([
-    'locked',
-    'done',
-    'done',
-  ]);
+  const codes = async (): Promise<string[]> =>
+    (await readFile(join(dir, 'audit.log'), 'utf8'))
+      .split('\n')
+      .filter((line) => line.includes('unlock'))
+      .map((line) => (JSON.parse(line) as { readonly code: string }).code);
+  // A record is written after the answer to which it belongs.
+  await until('three records', async () => (await codes()).length === 3);
+  expect(await codes()).toEqual(['locked', 'done', 'done']);
 });

@@ -80,7 +80,7 @@ test('The schedule reboots once, with a slot that it keeps over the boot: the no
   expect(await holders()).toEqual(['app1 reboot out']);
   // app1 is in DRAIN, so app2 is the last one: it waits all the same.
   expect((await app2('drain', '--no-wait', '--wait-for-slot', '10m')).code).toBe(0);
-  expect((await app2('status')).stdout).toMatch(/waits for app1 holds a slot .*\(reboot by .*patches\)/);
+  expect((await app2('status')).stdout).toMatch(/waits: app1 holds a slot .*\(reboot by .*patches\)/);
   const { failed, lost, failures } = await crowd.leave();
   expect({ failed, lost, failures }).toEqual({ failed: 0, lost: 0, failures: [] });
   await stock.box.untilOff();

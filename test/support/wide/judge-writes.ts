@@ -28,8 +28,6 @@ const QUIET_SLACK_MS = 100;
 const LOOKED_MS = 600;
 /** A silence of this length is not between two looks. */
 const SILENT_MS = 300;
-/** A slow balancer takes nine tenths of a second. */
-const SLOW_LOOK_MS = 1_100;
 /** What was asked before a change of another balancer has been answered. */
 const CALM_MS = 2_500;
 const ROTATION: readonly string[] = ['serving', 'unhealthy'];
@@ -110,10 +108,10 @@ export function createWriteJudge(world: World, requests: Requests): WriteJudge {
     const counting = node.policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
     const silent = counting.filter((name) => {
       const { mode, modeSince } = world.lb(name).line;
-      const { lostAt, startedAt = -Infinity } = node.known.looks.get(name) ?? {};
-      const isSilent = mode === 'silent' && time.now - modeSince > SILENT_MS && lostAt === null;
-      // One that was slow before may have answered a moment ago what it was asked then.
-      return isSilent && time.now - startedAt > SLOW_LOOK_MS;
+      const { lostAt, at = -Infinity } = node.known.looks.get(name) ?? {};
+      // One that was slow before may have answered only now what it was asked then.
+      const since = Math.max(modeSince, at);
+      return mode === 'silent' && time.now - since > SILENT_MS && lostAt === null;
     });
     // Where another one is slow, the answers of all may be as old as its is late.
     const isCalm = world.lbs.every(

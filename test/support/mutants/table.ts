@@ -2,7 +2,6 @@ import { LEVEL_MUTANTS } from './level-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { RAMP_MUTANTS } from './ramp-mutants.ts';
 import { SLOT_MUTANTS } from './slot-mutants.ts';
-import { RECOVERY_MUTANTS } from './recovery-mutants.ts';
 import { REBOOT_MUTANTS } from './reboot-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -192,5 +191,4 @@ export const MUTANTS: readonly Mutant[] = [
   ...RAMP_MUTANTS,
   ...SLOT_MUTANTS,
   ...REBOOT_MUTANTS,
-  ...RECOVERY_MUTANTS,
 ];

@@ -15,7 +15,7 @@ import { planOf } from './dry-run.ts';
 import { RETRY_LONGEST_MS } from '../model/policy.ts';
 import { carryOut, propose } from './proposal.ts';
 import { beginReading, isRead } from './readable.ts';
-import { isOutdated } from './relation.ts';
+import { isCrossedByOurs, isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from '../report/result.ts';
 import { askForSlot, mayBeOthersTurn, onClaimUnsaved } from './slot-request.ts';
 import { type Candidate, comesBack, type Need, stopsApp } from '../model/operation.ts';
@@ -193,7 +193,8 @@ export function admit(draft: Draft): void {
   const { request } = candidate;
   patch(draft, { candidate: null });
   // The node may have changed while the checks ran: they must still be all that the request needs.
-  if (isOutdated(draft.state, candidate)) return patch(draft, { queue: [request, ...draft.state.queue] });
+  if (isOutdated(draft.state, candidate) || isCrossedByOurs(draft.state, candidate))
+    return patch(draft, { queue: [request, ...draft.state.queue] });
   if (draft.state.op === null && isAlready(draft, request))
     return answerAlready(draft, request, candidate.at);
   const { refusal, warnings, objections } = runChecks(draft, candidate);

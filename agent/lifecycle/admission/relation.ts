@@ -2,7 +2,7 @@ import { forcedOf, viewOf } from '../observed/counts.ts';
 import type { OperationKind, Phase } from '../model/api.ts';
 import { isInRotation, isOutward } from '../model/phase.ts';
 import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
-import type { Write } from '../model/write.ts';
+import type { ServerView } from '../model/observation.ts';
 import type { State } from '../model/state.ts';
 
 const RANK: Record<OperationKind, number> = {
@@ -70,23 +70,31 @@ export function isOutdated(state: State, candidate: Candidate): boolean {
   return (isInRotation(state.phase) !== surveyed && !request.isShutdown) || isMovedSince(state, candidate);
 }
 
-/** A write may come, or have come, after a look that was begun then. */
-function isOnItsWay({ underWay, answeredAt }: Write, lookedAt: number): boolean {
-  return underWay !== null || answeredAt > lookedAt;
+/** An operator's command (or ours, on the way back) has changed a server since the survey: its found state is another. */
+function isMovedSince({ balancers }: State, { surveys }: Candidate): boolean {
+  return surveyedServers(surveys).some(([name, surveyed]) => {
+    const balancer = balancers[name];
+    const view = balancer && viewOf(balancer, surveyed.name);
+    return view !== undefined && forcedOf(view) !== forcedOf(surveyed);
+  });
 }
 
 /**
- * An operator's command (or ours, on the way back) has changed a server since the survey: its found state is another. Nothing is
- * wanted of the server any more, and our READY is on its way to it or was answered since: what the survey saw is what that replaces.
+ * Nothing is wanted of a server any more, and our READY is on its way to it or was answered since the last look: what the survey
+ * saw is what that replaces, and the request is surveyed anew. The next look ends it, so it is asked before an operation is
+ * proposed and never of a proposal, whose record is on disk or not.
  */
-function isMovedSince({ balancers }: State, { surveys }: Candidate): boolean {
-  return Object.entries(surveys).some(([name, { servers }]) =>
-    servers.some((surveyed) => {
-      const balancer = balancers[name];
-      const view = balancer && viewOf(balancer, surveyed.name);
-      const own = balancer?.servers[surveyed.name];
-      const isMoved = view !== undefined && forcedOf(view) !== forcedOf(surveyed);
-      return isMoved || (own?.found === null && isOnItsWay(own.write, balancer?.startedAt ?? -1));
-    }),
+export function isCrossedByOurs({ balancers }: State, { surveys }: Candidate): boolean {
+  return surveyedServers(surveys).some(([name, surveyed]) => {
+    const balancer = balancers[name];
+    const own = balancer?.servers[surveyed.name];
+    if (balancer === undefined || own === undefined || own.found !== null) return false;
+    return own.write.underWay !== null || own.write.answeredAt > balancer.startedAt;
+  });
+}
+
+function surveyedServers(surveys: Candidate['surveys']): [string, ServerView][] {
+  return Object.entries(surveys).flatMap(([name, { servers }]) =>
+    servers.map((surveyed): [string, ServerView] => [name, surveyed]),
   );
 }

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The machine of a node, as far as its sidecar sees it: whom it asks for a reboot, and which boot it is. */
+/** The machine of a node, as its sidecar sees it: the commands that reboot it, and which boot it is. */
 export interface RebootableMachine {
   /** For a sidecar that is preloaded with kill-at-write.mjs: its `systemctl` and `busctl`, and the id of its boot. */
   readonly env: Readonly<Record<string, string>>;

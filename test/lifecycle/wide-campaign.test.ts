@@ -27,6 +27,7 @@ describe('Whatever happens, in the wide world', () => {
       716791640,
       ['operators', 'failures'],
     ],
+    ['a stop that is accepted at the end of a ramp is on disk', 737638961, ALL],
   ] as const)('%s', (_what, seed, dims) => {
     expect(play(drawCampaign(seed, dims)).violations).toEqual([]);
   });

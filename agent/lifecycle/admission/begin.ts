@@ -228,6 +228,7 @@ export function newOperation(
     deadline: at + timeoutMs,
     sessionsStart: sessionCount(policy, state, since),
     sessionsLast: null,
+    countedAtStop: null,
     forced: 0,
     closed: { tunnels: 0, requests: 0 },
     warnings: asWarnings(warnings),

@@ -75,9 +75,13 @@ function objectionOf(
   return blockedBy(policy.node, claim, view);
 }
 
-/** It is accepted as soon as the disk holds it. */
-function waitForSlot(draft: Draft, request: Request, waitMs: number): void {
+/**
+ * A new request is accepted as soon as the disk holds it. One that was accepted and has lost the slot that had come waits
+ * on, with what is left of its time: the record holds it already.
+ */
+function waitForSlot(draft: Draft, { accepted, ...request }: Request, waitMs: number): void {
   const { waiting } = draft.state;
+  if (accepted !== undefined) return patch(draft, { waiting: [...waiting, { request, ...accepted }] });
   if (waiting.length >= MOST_TICKETS)
     return refuse(draft, request, draft.at, 'busy', crowded(draft.policy.node, waiting));
   const one: SlotRequest = { request, since: draft.at, deadline: draft.at + waitMs };

@@ -85,6 +85,13 @@ export interface ReassertsReport {
   readonly slowestSeconds: number;
 }
 
+/** What a source has counted; `error` = why that is unknown. */
+export interface SourceCount {
+  readonly name: string;
+  readonly count: number | null;
+  readonly error: string | null;
+}
+
 /** The one JSON object of `--json` (API.md#result). The lifecycle fills it; `code` is one of system/error.ts. */
 export interface Result {
   readonly ok: boolean;
@@ -102,12 +109,8 @@ export interface Result {
   readonly sessions: {
     readonly start: number | null;
     readonly last: number | null;
-    /** Each source with its last count; `error` = why that is unknown. */
-    readonly sources: readonly {
-      readonly name: string;
-      readonly count: number | null;
-      readonly error: string | null;
-    }[];
+    /** Each source with its last count, before the stop of the application was sent. */
+    readonly sources: readonly SourceCount[];
   };
   readonly receipt: Receipt;
   readonly reasserts: ReassertsReport;

@@ -1,5 +1,5 @@
 import type { Code } from '../../system/error.ts';
-import type { Joined, OnTimeout, OperationKind, Request } from './api.ts';
+import type { Joined, OnTimeout, OperationKind, Request, SourceCount } from './api.ts';
 import type { Counters, Proof, Worker } from './observation.ts';
 import type { Reasserts } from './recorded-parts.ts';
 import type { Survey } from './survey.ts';
@@ -49,6 +49,8 @@ export interface Operation {
   readonly sessionsStart: number | null;
   /** How many sessions were left when the application had ended; null = it has not ended in this operation. */
   readonly sessionsLast: number | null;
+  /** What the sources had counted at the intent to stop, since an application that ends answers no more; null = there was no intent. */
+  readonly countedAtStop: readonly SourceCount[] | null;
   readonly forced: number;
   /** Connections closed by force, by kind. */
   readonly closed: { readonly tunnels: number; readonly requests: number };

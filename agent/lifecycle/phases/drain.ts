@@ -18,7 +18,7 @@ import { forcing, startForce, whoIsLeft } from './force-close.ts';
 import { type Fence, NEW_OUTING, type Outing, type Quiet } from '../model/outing.ts';
 import { PHASES, isOut } from '../model/phase.ts';
 import { isSeenGone } from '../model/state.ts';
-import { endOperation, finish } from '../report/result.ts';
+import { endOperation, finish, sourcesOf } from '../report/result.ts';
 import { allInSync, allKnown, warnLeftOut } from '../sync/reconcile.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
 import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../step-draft.ts';
@@ -126,10 +126,14 @@ function finishDrain(draft: Draft): void {
   if (draft.state.outing?.fenced !== false) warnUnfenced(draft);
   alarm(draft, 'drained', null);
   const { op, app, outing } = draft.state;
-  if (stopsApp(op?.kind)) {
+  if (op && stopsApp(op.kind)) {
     const fence = newFence(draft);
     setIntent(draft, 'drained', {
       app: { ...app, stopIssued: true },
+      op: {
+        ...op,
+        countedAtStop: (app.gone ? op.countedAtStop : null) ?? sourcesOf(draft.policy, draft.state),
+      },
       outing: { level: 'maint', fence, force: null },
     });
     finish(draft, ({ kind }) => kind === 'drain', 'done');

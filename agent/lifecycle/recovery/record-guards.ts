@@ -1,5 +1,5 @@
 import type { Code } from '../../system/error.ts';
-import type { OperationKind, Request } from '../model/api.ts';
+import type { OperationKind, Request, SourceCount } from '../model/api.ts';
 import type { Claim } from '../model/pool.ts';
 import type { SlotRequest, Soak } from '../model/slot.ts';
 import { PHASES } from '../model/phase.ts';
@@ -154,6 +154,12 @@ const isJoined = shaped<NonNullable<RecordedOperation['joined']>[number]>({
   terms: isObject,
 });
 
+const isSourceCount = shaped<SourceCount>({
+  name: isString,
+  count: orNull(isNumber),
+  error: orNull(isString),
+});
+
 const isCounter: Guard<RecordedOperation['baseline'][string]> = (
   value,
 ): value is RecordedOperation['baseline'][string] =>
@@ -180,6 +186,8 @@ export const isOperation = shaped<RecordedOperation>({
   deadline: isNumber,
   sessionsStart: orNull(isNumber),
   sessionsLast: orNull(isNumber),
+  // Absent in an older record.
+  countedAtStop: orAbsent(orNull(arrayOf(isSourceCount))) as Guard<RecordedOperation['countedAtStop']>,
   forced: isNumber,
   closed: shaped<RecordedOperation['closed']>({ tunnels: isNumber, requests: isNumber }),
   warnings: arrayOf(isString),

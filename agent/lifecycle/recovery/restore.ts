@@ -23,9 +23,13 @@ function workerOf(saved: SavedWorker | undefined, moved: (time: number) => numbe
 }
 
 /** What an older record does not have. */
-const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined' | 'returnMs'> = {
+const OLDER: Pick<
+  Operation,
+  'hashed' | 'recheck' | 'ignoreServers' | 'joined' | 'returnMs' | 'countedAtStop'
+> = {
   // The default of the configuration.
   returnMs: 5 * 60_000,
+  countedAtStop: null,
   ...NO_BINDINGS,
   ignoreServers: [],
   joined: [],

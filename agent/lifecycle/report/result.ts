@@ -1,6 +1,6 @@
 import type { Code } from '../../system/error.ts';
 import { connectionsOf, doubtAt, sessionCount, viewOf } from '../observed/counts.ts';
-import type { Joined, Phase, ReassertsReport, Receipt, Request, Result } from '../model/api.ts';
+import type { Joined, Phase, ReassertsReport, Receipt, Request, Result, SourceCount } from '../model/api.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Operation, Ticket } from '../model/operation.ts';
 import type { Pending } from '../model/pending.ts';
@@ -168,7 +168,7 @@ function resultOf(draft: Draft, ticket: Ticket, code: Code, message: string | un
     sessions: {
       start: op.sessionsStart,
       last: op.sessionsLast ?? lastSessions(policy, state),
-      sources: sourcesOf(policy, state),
+      sources: (isStopSent(op, state) ? op.countedAtStop : null) ?? sourcesOf(policy, state),
     },
     receipt,
     reasserts: reassertsReport(op.reasserts),
@@ -178,6 +178,11 @@ function resultOf(draft: Draft, ticket: Ticket, code: Code, message: string | un
   };
 }
 
+/** From then on the application that was counted may answer no more, or another process in its place. */
+function isStopSent({ sessionsLast }: Operation, { app }: State): boolean {
+  return app.stopIssued || app.gone || sessionsLast !== null;
+}
+
 /** The callers who joined: all of them, or for a caller who joined its own entry. */
 function joinedOf({ joined }: Operation, { id }: Ticket): { readonly joined?: readonly Joined[] } {
   const own = joined.filter((one) => one.id === id);
@@ -185,7 +190,7 @@ function joinedOf({ joined }: Operation, { id }: Ticket): { readonly joined?: re
   return told.length === 0 ? {} : { joined: told };
 }
 
-function sourcesOf({ sources }: Policy, state: State): Result['sessions']['sources'] {
+export function sourcesOf({ sources }: Policy, state: State): readonly SourceCount[] {
   return sources.map((name) => {
     const { count = null, error = null } = state.sources[name] ?? {};
     return { name, count, error };

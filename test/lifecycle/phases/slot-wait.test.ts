@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Claim } from '../../../agent/lifecycle/model/pool.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import {
   asked,
   inPool,
@@ -175,6 +176,27 @@ describe('A node that waits for a slot', () => {
     it.lock.ask({ does: 'give', claim: it.other }, it.time.now);
     expect(it.ended(it.id)).toMatchObject({ ok: true, phase: 'stopped' });
     expect(it.lock.view(0).holders[0]?.claim.id).toBe(before?.claim.id);
+  });
+
+  test('waits on with what is left of its time where the slot is freed while it is checked, once in the record', () => {
+    const it = waiting(10_000);
+    const since = it.time.now;
+    it.time.advance(4_000);
+    it.lock.ask({ does: 'give', claim: it.other }, it.time.now);
+    it.until('it is called', () => it.sidecar.state.slot?.is === 'held');
+    it.lock.free('app1');
+    neighbour(it);
+    it.until('it waits again', () => it.sidecar.state.waiting.length > 0);
+    it.time.advance(1_000);
+    const record = JSON.parse(it.disk.content ?? '') as StateRecord;
+    expect(record.waiting?.map(({ request: { id } }) => id)).toEqual([it.id]);
+    it.crash();
+    expect(it.ended(it.id)).toMatchObject({ code: 'locked', phase: 'serving' });
+    expect(it.time.now - since).toBeLessThan(11_000);
+    it.time.advance(30_000);
+    expect(
+      it.effects.filter((effect) => effect.type === 'finish' && effect.result.id === it.id),
+    ).toHaveLength(1);
   });
 
   test('two callers wait for one slot, and become one operation', () => {

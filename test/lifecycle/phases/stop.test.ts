@@ -14,6 +14,21 @@ describe('A stop', () => {
     expect(adminsWritten(it)).toEqual(['drain', 'maint']);
   });
 
+  test.each(['stop', 'restart'] as const)(
+    'of a %s reports what its sources had counted before the application ended, after a crash too',
+    (kind) => {
+      const it = scene();
+      const id = it.ask(kind);
+      it.reach('stopping');
+      it.sidecar.post({ type: 'count-failed', source: 'http', error: 'ECONNRESET', startedAt: it.time.now });
+      it.crash();
+      expect(it.ended(id)).toMatchObject({
+        code: 'done',
+        sessions: { start: 0, last: 0, sources: [{ name: 'http', count: 0, error: null }] },
+      });
+    },
+  );
+
   test('that does not work ends 70 and stays fenced', () => {
     const it = scene();
     it.site.app.stop = 'fails';

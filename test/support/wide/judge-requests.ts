@@ -76,9 +76,11 @@ export function createRequests(world: World): Requests {
   const terms = createTermJudge(world, find, followersOf);
 
   function watch(taken: Taken): void {
-    const { node, after, effects } = taken;
+    const { node, before, after, effects } = taken;
     isTouched(node);
     if (ROTATION.includes(after.phase)) overGuard.delete(node.index);
+    // One whose record was on disk when the sidecar died goes on after the boot, and its caller is not answered.
+    else if (after.op !== before.op && ticketsOf(after).some(isExcused)) overGuard.add(node.index);
     for (const request of own(taken)) if (!all.has(request.id)) submitted(node, request);
     terms.watch(taken);
     for (const effect of effects) {
@@ -191,9 +193,9 @@ export function createRequests(world: World): Requests {
     }
   }
 
-  function askedOf(node: SimNode): (Request | undefined)[] {
-    const { op } = peek(node.state);
-    return op === null ? [] : [op.id, ...op.tickets].map(find);
+  function ticketsOf(state: Taken['after']): readonly string[] {
+    const { op } = peek(state);
+    return op === null ? [] : [op.id, ...op.tickets];
   }
 
   function isBeingChecked(id: string): boolean {
@@ -229,6 +231,8 @@ export function createRequests(world: World): Requests {
     isExcused,
     isOverGuard: ({ index }) => overGuard.has(index),
     isForcedBy: (node) =>
-      askedOf(node).some((request) => request?.force === true || request?.isShutdown === true),
+      ticketsOf(node.state)
+        .map(find)
+        .some((request) => request?.force === true || request?.isShutdown === true),
   };
 }

@@ -186,6 +186,10 @@ function met(candidate: Candidate, need: string): Candidate {
   return { ...candidate, needs: candidate.needs.filter((other) => other !== need) };
 }
 
+/** The lock is not asked for a dry run. */
+const WITH_SLOT =
+  'where another node of the pool is out on its slot, the operation waits for that and asks again with the slot';
+
 /** All checks are in: refuse, answer, or send the record of the operation that it becomes to disk. */
 export function admit(draft: Draft): void {
   const { candidate } = draft.state;
@@ -202,10 +206,13 @@ export function admit(draft: Draft): void {
   const dry = {
     objections: objections.map(({ code, message, soft = false }) => ({ code, message, soft })),
   };
-  if (refusal && !isOthersTurn) {
+  if (refusal && request.dryRun) {
     const { code, message } = refusal;
-    return refuse(draft, request, candidate.at, code, message, warnings, request.dryRun ? dry : {});
+    const text = isOthersTurn ? `${message}; ${WITH_SLOT}` : message;
+    return refuse(draft, request, candidate.at, code, text, warnings, dry);
   }
+  if (refusal && !isOthersTurn)
+    return refuse(draft, request, candidate.at, refusal.code, refusal.message, warnings);
   if (request.dryRun) {
     const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
     return answerAtOnce(draft, request, candidate.at, told, { ...dry, plan: planOf(draft, candidate) });

@@ -30,8 +30,7 @@ export function mayBeOthersTurn(
   { request, turnAt }: Candidate,
   objections: readonly Objection[],
 ): boolean {
-  if (request.dryRun || request.waitForSlotMs == null || policy.pool === null || !takesOut(request.kind))
-    return false;
+  if (request.waitForSlotMs == null || policy.pool === null || !takesOut(request.kind)) return false;
   const wasHeld = turnAt === null && (slot?.is === 'held' || slot?.isOver === true);
   const refusing = objections.filter(({ soft, code }) => soft !== true && !onlyWarns(request, code));
   return !wasHeld && refusing.length > 0 && refusing.every(({ code }) => code === 'guard');

@@ -65,6 +65,8 @@ describe('A node that waits for a slot', () => {
     const other = neighbour(it);
     Object.assign(it.lb, { others: 0 });
     expect(it.ended(it.ask('stop')).code).toBe('guard');
+    const dry = it.ended(it.ask('stop', { waitForSlotMs: 60_000, dryRun: true }));
+    expect([dry.code, dry.message]).toEqual(['guard', expect.stringMatching(/; where another node .*waits/)]);
     const id = it.ask('stop', { waitForSlotMs: 60_000 });
     it.until('it is accepted', () => it.sidecar.replies.some((reply) => reply.id === id));
     it.time.advance(20_000);

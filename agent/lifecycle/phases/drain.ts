@@ -27,10 +27,19 @@ import { mayDropUsers } from '../sync/next-write.ts';
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
 export function draining(draft: Draft): void {
-  if (!isDurable(draft.state) || askInDrain(draft) === 'moved' || isOverdue(draft)) return;
-  if (askSlot(draft, -1) === 'moved' || !isZero(draft)) return;
+  if (goesOn(draft) === 'over' || !isZero(draft)) return;
   enterPhase(draft, 'settling');
   patchOuting(draft, { quiet: newQuiet(draft) });
+}
+
+/**
+ * What ends each wait in DRAIN, however long it is: too few others, the deadline, a slot that is lost. `over`: the phase has
+ * changed, or the intent is not on disk yet; else whether there are enough others, or that is not known.
+ */
+function goesOn(draft: Draft): 'go' | 'wait' | 'over' {
+  if (!isDurable(draft.state)) return 'over';
+  const capacity = askInDrain(draft);
+  return capacity === 'moved' || isOverdue(draft) || askSlot(draft, -1) === 'moved' ? 'over' : capacity;
 }
 
 /** Every server is seen in its desired state, and every count asked since is 0. */
@@ -39,9 +48,8 @@ function isZero({ policy, state }: Draft): boolean {
 }
 
 export function settling(draft: Draft, { quiet, fenced }: Outing): void {
-  if (!isDurable(draft.state)) return;
-  const capacity = askInDrain(draft);
-  if (capacity === 'moved' || isOverdue(draft)) return;
+  const capacity = goesOn(draft);
+  if (capacity === 'over') return;
   const { policy, state } = draft;
   if (!quiet || !isZero(draft)) {
     enterPhase(draft, 'draining');

@@ -27,6 +27,19 @@ describe('A slot that is lost, or a lock that does not answer', () => {
     expect([holders(it), queue(it), it.sidecar.state.slot]).toEqual([['app2'], [], null]);
   });
 
+  test('gives up within a second during a long quiet, too', () => {
+    const it = inPool({ quietMs: 3_600_000 });
+    const id = it.ask('stop');
+    it.reach('settling');
+    it.time.advance(1_000);
+    it.lock.free('app1');
+    neighbour(it);
+    const before = it.time.now;
+    it.until('it gives back', () => it.admin() === 'ready');
+    expect(it.time.now - before).toBeLessThan(1_000);
+    expect(it.ended(id)).toMatchObject({ code: 'locked', phase: 'serving' });
+  });
+
   test('is not fenced before the slot was seen by a look that began after DRAIN was read back', () => {
     const it = draining();
     it.lock.down = 'connection refused';

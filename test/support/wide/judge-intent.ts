@@ -35,6 +35,8 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
   const { time, verdicts } = world;
   /** Requests that were accepted, so not answered at once. */
   const replied = new Set<string>();
+  /** Requests that became an operation, or joined one: one that waited for its slot may find the node out already. */
+  const carriedOut = new Set<string>();
   const intents = new Map<number, Intent>();
   const of = ({ index }: SimNode): Intent => {
     const found = intents.get(index) ?? {
@@ -52,6 +54,7 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
     const { node, before, after, effects } = taken;
     const own = of(node);
     const begun = peek(after).op?.id ?? '';
+    if (after.op !== before.op) for (const id of peek(after).op?.tickets ?? []) carriedOut.add(id);
     // It was accepted when it began to wait for a slot.
     if (begun !== peek(before).op?.id && replied.has(begun)) accepted(own, begun, undefined);
     for (const effect of effects) {
@@ -102,7 +105,7 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
         verdicts.broken('hold not set', [result.id, result.message]);
     }
     // What was so already stays as it is, unless an expiry was asked for.
-    const stays = !replied.has(result.id) && request.expiresMs === null;
+    const stays = !carriedOut.has(result.id) && request.expiresMs === null;
     const isDrained = (result.ok || result.code === 'deadline') && peek(after).op === null;
     if (kind === 'drain' && result.phase === 'stopped') stoppedAlready(result, request.expiresMs);
     else if (kind === 'drain' && isDrained && !stays)

@@ -62,7 +62,10 @@ export function askForSlot(draft: Draft, candidate: Candidate): SlotAnswer {
   return 'over';
 }
 
-/** The lock's objection, by an answer to a question that was asked since then. */
+/**
+ * The lock's objection, by an answer to a question that was asked since then. A slot that was freed from outside is not in the
+ * answer at all: it is asked for anew first.
+ */
 function objectionOf(
   { policy }: Draft,
   { claim, view, error, begun }: Slot,
@@ -71,7 +74,8 @@ function objectionOf(
   if (begun < since) return 'unknown';
   if (error !== null || view === null)
     return { code: 'locked', message: `${policy.node}: ${error ?? 'no answer'}; nothing was changed` };
-  return blockedBy(policy.node, claim, view);
+  const isAsked = [...view.holders, ...view.waiters].some((one) => one.claim.id === claim.id);
+  return isAsked ? blockedBy(policy.node, claim, view) : 'unknown';
 }
 
 /**

@@ -118,7 +118,8 @@ function dueAt(state: State, { is, begun, answeredAt, failures }: Slot): number 
   const isCalledFor = state.candidate?.turnAt != null && begun < state.candidate.turnAt;
   if (answeredAt === null || isCalledFor) return -1;
   if (failures > 0) return answeredAt + Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_LONGEST_MS);
-  return answeredAt + (is === 'waits' || isUnderWay(state) ? NEAR_MS : FAR_MS);
+  const isNear = is === 'waits' || state.candidate?.turnAt != null || isUnderWay(state);
+  return answeredAt + (isNear ? NEAR_MS : FAR_MS);
 }
 
 /** A node that did not come back, and that no operation brings back now; null = it is not so, or the lock has it already. */

@@ -43,6 +43,14 @@ describe('A node that has come back', () => {
     expect([isFree(it), it.sidecar.state.slot]).toEqual([true, null]);
   });
 
+  test('takes another slot for the next operation where its own was freed from outside meanwhile', () => {
+    const it = back();
+    it.lock.free('app1');
+    const before = it.time.now;
+    expect(it.ended(it.ask('drain'))).toMatchObject({ code: 'done', warnings: [] });
+    expect([holder(it), it.time.now - before < 3_000]).toEqual(['app1 out', true]);
+  });
+
   test('gives it back at once without a soak', () => {
     const it = inPool({ soakMs: 0 });
     it.ended(it.ask('restart'));

@@ -46,9 +46,9 @@ function isFree({ state }: Draft): boolean {
   return state.candidate === null && state.pending === null && PHASES[state.phase].place !== 'unknown';
 }
 
-/** A start that was given up is still under way; a shutdown must stop what it brings. */
-function waitsForStart({ state }: Draft, { isShutdown }: Request): boolean {
-  return state.app.start === 'sent' && (state.op === null || isShutdown);
+/** A start that was given up is still under way; what gives up a return for a stop must stop what that start brings. */
+function waitsForStart({ state }: Draft, request: Request): boolean {
+  return state.app.start === 'sent' && (state.op === null || endsNext(request));
 }
 
 export function decide(draft: Draft, request: Request): void {

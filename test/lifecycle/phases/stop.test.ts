@@ -107,6 +107,22 @@ describe('The way back', () => {
     expect(it.site.app.alive).toBe(false);
   });
 
+  test.each([{ noRefuse: true }, { isShutdown: true, by: 'signal' }])(
+    'that a stop which cannot be refused gives up while the start is under way: what it brings is stopped (%p)',
+    (who) => {
+      const it = scene({ hasProbe: false });
+      it.ended(it.ask('stop'));
+      const ready = it.ask('ready');
+      it.reach('warming');
+      while (it.sidecar.state.app.start !== 'sent') it.time.advance(1);
+      const stop = it.ask('stop', who);
+      expect(it.ended(stop)).toMatchObject({ code: 'done', phase: 'stopped' });
+      expect(it.result(ready)).toMatchObject({ code: 'cancelled' });
+      it.time.advance(MINUTE);
+      expect(it.site.app.alive).toBe(false);
+    },
+  );
+
   test('of a restart reports how many users were left at the stop, also where a source does not answer since', () => {
     const it = scene();
     it.site.visit();

@@ -111,6 +111,7 @@ describe('The way back', () => {
     'that a stop which cannot be refused gives up while the start is under way: what it brings is stopped (%p)',
     (who) => {
       const it = scene({ hasProbe: false });
+      it.site.app.startMs = MINUTE;
       it.ended(it.ask('stop'));
       const ready = it.ask('ready');
       it.reach('warming');

@@ -52,7 +52,7 @@ export function createAppActs(world: SceneWorld, probe: (tell: TellScene) => voi
   }
 
   function start({ epoch }: Doing<'start'>, tell: TellScene): void {
-    time.after(time.between(1, 800), () => {
+    time.after(time.between(site.app.startMs / 10, site.app.startMs), () => {
       if (site.app.start === 'fails') return tell({ type: 'start-failed', epoch, error: 'exit 1' });
       site.revive(site.app.start === 'works');
       const proof = world.policy.supervises ? site.proof() : null;

@@ -28,6 +28,8 @@ export interface SimSite {
     pid: number;
     stop: 'works' | 'fails';
     start: 'works' | 'fails' | 'unhealthy';
+    /** The most that a start takes, in milliseconds; the least is a tenth of it. */
+    startMs: number;
     /** Of the machine: what its systemd answers. */
     reboot: 'asked' | 'refused';
     healthy: boolean;
@@ -66,6 +68,7 @@ export function createSite(time: Timeline, policy: Policy): SimSite {
     pid: 1000,
     stop: 'works',
     start: 'works',
+    startMs: 800,
     reboot: 'asked',
     healthy: true,
     left: [],

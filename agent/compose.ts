@@ -19,6 +19,7 @@ import { PHASES, type PhaseTraits } from './lifecycle/model/phase.ts';
 import type { Policy } from './lifecycle/model/policy.ts';
 import { poolOf } from './pool-policy.ts';
 import { probedPort, probingOf } from './probing.ts';
+import { withServedPorts } from './same-process.ts';
 import { SOURCE_KINDS, type SourceKind } from './config/source-config.ts';
 import { type ConfiguredSource, createSources } from './sessions/create.ts';
 import type { HaproxyTarget } from './sessions/haproxy-target.ts';
@@ -96,7 +97,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     clock,
     random: Math.random,
     log,
-    balancers: parts.balancers,
+    balancers: parts.balancers.map((one) => withServedPorts(one, { stopper, stop, clock, log })),
     sources,
     stopper,
     starter,

@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram';
+import { isIP } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 
 /**
@@ -28,4 +30,24 @@ export function isLoopback(host: string): boolean {
 export function isOwnHost(host: string, own: ReadonlySet<string>): boolean {
   const lower = host.toLowerCase();
   return isLoopback(lower) || own.has(lower) || lower === hostname().toLowerCase();
+}
+
+/**
+ * Whether an IP address is this machine's, also where its interfaces may not be listed: then by a UDP socket that is bound
+ * to it and closed (bind(2): EADDRNOTAVAIL for an address that is not local). No packet is sent.
+ */
+export async function hasAddress(host: string, own: ReadonlySet<string> = ownAddresses()): Promise<boolean> {
+  if (isLoopback(host) || own.has(host.toLowerCase())) return true;
+  return own.size === 0 && isIP(host) !== 0 && canBind(host);
+}
+
+function canBind(host: string): Promise<boolean> {
+  const socket = createSocket(isIP(host) === 6 ? 'udp6' : 'udp4');
+  return new Promise((resolve) => {
+    const end = (isOwn: boolean) => (): void => {
+      socket.close();
+      resolve(isOwn);
+    };
+    socket.once('error', end(false)).bind({ address: host, port: 0, exclusive: true }, end(true));
+  });
 }

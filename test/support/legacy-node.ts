@@ -61,6 +61,8 @@ export interface LegacyNodeOptions {
   readonly termMs?: number;
   /** At SIGTERM it closes its listener at once. */
   readonly closesFirst?: boolean;
+  /** A second port at which it listens. */
+  readonly alsoPort?: number;
   /** The program in test/fixtures; default legacy-app, the only one that knows all of these. */
   readonly program?: 'legacy-app' | 'fast-app';
 }
@@ -77,10 +79,11 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
   const terms =
     options.termMs === undefined ? [] : ['--term-log', termLog, '--term-ms', String(options.termMs)];
   const closing = options.closesFirst === true ? ['--closes-first'] : [];
+  const also = options.alsoPort === undefined ? [] : ['--also-port', String(options.alsoPort)];
   const healthLog = join(options.dir, `${options.name}.health`);
   const health = options.logsHealth === true ? ['--health-log', healthLog] : [];
   const warming = options.warmOpen === true ? ['--warm-open'] : [];
-  const args = [...words.split(' '), ...terms, ...closing, ...warming, ...health];
+  const args = [...words.split(' '), ...terms, ...closing, ...also, ...warming, ...health];
   const startCommand = [process.execPath, program, ...args, '--pid-file', pidFile];
   return {
     name: options.name,

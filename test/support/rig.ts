@@ -82,6 +82,8 @@ export interface RigOptions {
   readonly warmMs?: number;
   readonly termMs?: number;
   readonly closesFirst?: boolean;
+  /** A second port of the application. */
+  readonly alsoPort?: number;
 }
 
 /** Long enough for a busy machine; a test that hangs ends here. */
@@ -102,6 +104,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
       warmMs: options.warmMs ?? 0,
       termMs: options.termMs ?? 0,
       closesFirst: options.closesFirst ?? false,
+      ...(options.alsoPort === undefined ? {} : { alsoPort: options.alsoPort }),
     }),
     agentPort: options.agentPort ?? (await freePort()),
   };

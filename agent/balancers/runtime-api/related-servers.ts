@@ -1,7 +1,8 @@
 import type { ListedServer } from '../../haproxy/replies/show-all-servers.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import type { Addresses, Role } from '../../lifecycle/model/observation.ts';
-import type { Relative } from '../../lifecycle/model/survey.ts';
+import type { HostServer, Relative } from '../../lifecycle/model/survey.ts';
+import { isLoopback } from '../../system/own-addresses.ts';
 import type { SocketLevel } from './survey-facts.ts';
 
 /** The other servers of this application, and those that serve its users: read from the list of all servers. Pure. */
@@ -14,7 +15,18 @@ export interface Kinship {
   readonly blind: string | null;
   /** Which servers have no address that could be compared. */
   readonly uncompared: readonly string[];
+  /** Servers at the hosts of ours, at other ports: any process of that machine may listen there. */
+  readonly onOurHost: readonly HostServer[];
 }
+
+/** Where the balancer runs, as far as that shows whose machine an address is. */
+export interface BalancerPlace {
+  /** On this machine: then its loopback is ours, and every address of `own` leads to us. */
+  readonly isHere: boolean;
+  readonly own: ReadonlySet<string>;
+}
+
+const ELSEWHERE: BalancerPlace = { isHere: false, own: new Set() };
 
 /**
  * @param rows of `show stat`, the BACKEND rows too
@@ -28,12 +40,13 @@ export function kinshipOf(
   listed: ReadonlyMap<string, ServerName>,
   level: SocketLevel,
   before: Addresses,
+  place: BalancerPlace = ELSEWHERE,
 ): Kinship {
   const servers = rows.filter(({ isServer }) => isServer);
   const trackers = trackersOf(servers, listed);
   const known = new Set([...listed.keys(), ...trackers.map(({ name }) => name)]);
   if (level === 'user' || servers.every(({ address }) => address === undefined))
-    return { relatives: trackers, blind: HIDDEN, uncompared: [] };
+    return { relatives: trackers, blind: HIDDEN, uncompared: [], onOurHost: [] };
   const own = new Map(servers.map((row) => [nameOf(row), row]));
   const homes = new Map(
     [...listed.keys()].flatMap((name) => {
@@ -46,7 +59,43 @@ export function kinshipOf(
     return of === undefined || known.has(nameOf(row)) ? [] : [relative(row, of, 'address')];
   });
   const uncompared = servers.filter(({ address }) => comparable(address) === null).map(nameOf);
-  return { relatives: [...trackers, ...twins], blind: null, uncompared };
+  const isKin = new Set([...known, ...twins.map(({ name }) => name)]);
+  const onOurHost = onHostsOf(
+    homes,
+    servers.filter((row) => !isKin.has(nameOf(row))),
+    place,
+  );
+  return { relatives: [...trackers, ...twins], blind: null, uncompared, onOurHost };
+}
+
+/**
+ * A loopback address is of the balancer's machine, and an address that two machines have (those of Docker's bridges) may be
+ * another one's: only where the balancer runs here do other addresses than those of ours count.
+ * @param homes our servers by their addresses
+ */
+function onHostsOf(
+  homes: ReadonlyMap<string, string>,
+  others: readonly ListedServer[],
+  { isHere, own }: BalancerPlace,
+): HostServer[] {
+  const ours = new Map([...homes].map(([address, name]) => [hostOf(address), name]));
+  const [first] = homes.values();
+  if (first === undefined) return [];
+  return others.flatMap((row): HostServer[] => {
+    const address = comparable(row.address);
+    if (address === null) return [];
+    const host = hostOf(address);
+    if (isLoopback(host) && !isHere) return [];
+    const of = ours.get(host) ?? (isHere && (isLoopback(host) || own.has(host)) ? first : undefined);
+    if (of === undefined) return [];
+    const { by: _by, ...known } = relative(row, of, 'address');
+    const port = Number(address.slice(host.length + 1));
+    return [{ ...known, host, port, servedAt: ours.has(host) ? `port ${port}` : (row.address ?? '') }];
+  });
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(' '));
 }
 
 const HIDDEN =

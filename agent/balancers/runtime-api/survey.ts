@@ -9,6 +9,7 @@ import { endpointOf, serverKeys } from '../../haproxy/server-keys.ts';
 import type { Addresses, ServerView, Worker } from '../../lifecycle/model/observation.ts';
 import type { ServerSurvey, Survey, SurveyScope } from '../../lifecycle/model/survey.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
+import { ownAddresses } from '../../system/own-addresses.ts';
 import { HASHED, findStickTables, stickyReason, type SocketLevel, type StickTables } from './survey-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type NeighbourServers } from './related-servers.ts';
 import {
@@ -100,6 +101,7 @@ export async function surveyAround(
     foreignTables: asked?.foreign ?? [],
     blind: around.kinship.blind,
     uncompared: around.kinship.uncompared,
+    onOurHost: around.kinship.onOurHost,
   };
 }
 
@@ -120,7 +122,9 @@ async function lookAround(
 ): Promise<{ readonly kinship: Kinship; readonly neighbours: ReadonlyMap<string, NeighbourServers> }> {
   const { info, rows } = await listAllServers(client, (command, onLine) => client.stream(command, onLine));
   sameWorker(context, worker, context.workers.identify(info));
-  const kinship = kinshipOf(rows, context.names, level, before);
+  const isHere = context.here !== null;
+  const place = { isHere, own: isHere ? ownAddresses() : new Set<string>() };
+  const kinship = kinshipOf(rows, context.names, level, before, place);
   const trackers = kinship.relatives.filter(({ by }) => by === 'track').map(({ name }) => name);
   const ours = new Set([...context.names.keys(), ...trackers]);
   const entries = [...context.names].map(

@@ -57,8 +57,16 @@ export interface Relative {
   readonly name: string;
   /** Our server that it belongs to. */
   readonly of: string;
-  /** `track`: it follows our server's state (through others, maybe). `address`: it has the same address and port. */
+  /**
+   * `track`: it follows our server's state (through others, maybe). `address`: it has an address at which this application
+   * listens: ours, or the one of `servedAt`.
+   */
   readonly by: 'track' | 'address';
+  /**
+   * Where the process of `of` was proven to serve it too, other than at the address of `of`: `port 8081`, `10.1.0.5:8080`.
+   * Absent where it has that very address, and in an older record.
+   */
+  readonly servedAt?: string;
   readonly role: Role | null;
   readonly usable: boolean;
   /**
@@ -68,10 +76,20 @@ export interface Relative {
   readonly isShut?: boolean;
 }
 
+/** A server that is not listed, at a host of ours and at another address than ours: any process may serve it. */
+export interface HostServer extends Omit<Relative, 'by' | 'servedAt'> {
+  /** In words, as in `Relative`. */
+  readonly servedAt: string;
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface Survey extends Look {
   readonly facts: readonly ServerSurvey[];
   /** Other servers of this application; null = they were not looked for. */
   readonly relatives: readonly Relative[] | null;
+  /** Others at the hosts of ours, as the balancer shows them; whether they are this application is not judged. Absent = none. */
+  readonly onOurHost?: readonly HostServer[];
   /** Stick tables that bind users to servers, and hold none of this node's. */
   readonly foreignTables: readonly string[];
   /** Why servers with the address of ours cannot be found here; null = they can. */

@@ -83,10 +83,14 @@ function unlistedText(found: readonly Found[]): string {
 }
 
 function named(found: readonly Found[]): string {
-  const each = found.map(({ balancer, name, of, by }) =>
-    by === 'track' ? `${balancer}: ${name} tracks ${of}` : `${balancer}: ${name} has the address of ${of}`,
-  );
-  return listed(each);
+  return listed(found.map((one) => `${one.balancer}: ${kinshipText(one)}`));
+}
+
+/** In what way a server is this application too. */
+export function kinshipText({ name, of, by, servedAt }: Relative): string {
+  if (by === 'track') return `${name} tracks ${of}`;
+  if (servedAt !== undefined) return `${name} is served by the process of ${of}, at ${servedAt}`;
+  return `${name} has the address of ${of}`;
 }
 
 function waysOut(found: readonly Found[]): string {

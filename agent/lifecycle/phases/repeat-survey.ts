@@ -5,7 +5,7 @@ import { stopsApp } from '../model/operation.ts';
 import { RETRY_LONGEST_MS } from '../model/policy.ts';
 import { emit, type EventOf, patch, patchOuting, type Draft, warn } from '../step-draft.ts';
 import { askSurvey, isWithoutOperation, markReloadReported, strayed } from '../observed/surroundings.ts';
-import { foundAgain, unlistedSince } from '../observed/unlisted-servers.ts';
+import { foundAgain, kinshipText, unlistedSince } from '../observed/unlisted-servers.ts';
 import type { Relative } from '../model/survey.ts';
 
 /**
@@ -104,7 +104,7 @@ function onMoved(
   const first = moved ?? (stopsApp(op.kind) ? found.find(({ by }) => by === 'address') : undefined);
   if (first === undefined) return;
   const absent = draft.state.balancers[balancer]?.look?.servers.find(({ name }) => name === first.of)?.absent;
-  const what = `${balancer}: ${first.name} has the address of ${first.of}`;
+  const what = `${balancer}: ${kinshipText(first)}`;
   const why =
     absent !== undefined
       ? ', which HAProxy has no more: users are sent there'

@@ -73,6 +73,7 @@ export const isRelative = shaped<NonNullable<StateRecord['balancers'][string]['r
   name: isString,
   of: isString,
   by: oneOf('track', 'address'),
+  servedAt: orAbsent(isString) as Guard<string>,
   role: orNull(oneOf('active', 'backup')),
   usable: isBoolean,
   isShut: orAbsent(isBoolean) as Guard<boolean>,

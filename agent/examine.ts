@@ -22,8 +22,10 @@ import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { isInRotation } from './lifecycle/model/phase.ts';
 import type { Survey } from './lifecycle/model/survey.ts';
 import { createProbe } from './probes/create.ts';
+import { readHostServers } from './same-process.ts';
 import { createSources } from './sessions/create.ts';
 import { createStarter } from './app/command-starter.ts';
+import type { Stopper } from './app/contracts.ts';
 import { createStopper } from './app/create.ts';
 import { createPidFileRecords } from './app/pid-file-record.ts';
 import { LastcallError } from './system/error.ts';
@@ -84,15 +86,19 @@ export async function readExamination(
     isDirect ? NO_FILE : attempt(() => readUnit(SIDECAR_UNIT, units, signal)),
     unit === null ? null : attempt(() => readUnit(unit, units, signal)),
   ]);
+  const { stopper, ...examinedApp } = app;
+  const sameProcess = { stopper, stop: config.app.stop, clock: world.clock };
   return {
     config,
     isDirect,
     haproxies,
+    hostServers: await readHostServers(haproxies, sameProcess, signal),
     sources,
     probe,
-    ...app,
+    ...examinedApp,
     trial:
-      notTried(haproxies, sidecar) ?? (await attempt(() => tryDrain(config, app.stop?.ok === true, world))),
+      notTried(haproxies, sidecar) ??
+      (await attempt(() => tryDrain(config, examinedApp.stop?.ok === true, world))),
     appUnit,
     sidecarUnit,
     sidecar,
@@ -201,7 +207,7 @@ async function readProbe(
   return attempt(async (): Promise<ProbeExamined> => ({ answer: await probe.ask(signal), warnings }));
 }
 
-type AppExamined = Pick<Examination, 'stop' | 'start' | 'isAppGone'>;
+type AppExamined = Pick<Examination, 'stop' | 'start' | 'isAppGone'> & { readonly stopper: Stopper | null };
 
 async function readApp(
   { app }: Config,
@@ -214,7 +220,7 @@ async function readApp(
   const starter = app.start && createStarter(app.start, { clock, searchPath });
   const stop = stopper && (await attempt(() => stopper.check(signal)));
   const start = starter && (await attempt(() => starter.check(signal)));
-  return { stop, start, isAppGone: stop?.ok === false && stopper?.gone(null) === 'gone' };
+  return { stopper, stop, start, isAppGone: stop?.ok === false && stopper?.gone(null) === 'gone' };
 }
 
 /** The promises of the record are the sidecar's. */

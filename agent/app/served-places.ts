@@ -15,10 +15,10 @@ export interface Place {
 }
 
 /**
- * Who takes connections at a place. `nobody`: no process of this network namespace, or the address is not this machine's;
+ * Who takes connections at a place. `none`: no process of this network namespace, or the address is not this machine's;
  * `unknown`: /proc does not show it to this user, or the application has no proven process now.
  */
-export type Server = 'application' | 'other' | 'nobody' | 'unknown';
+export type Server = 'application' | 'other' | 'none' | 'unknown';
 
 /**
  * Finds out which of these places the application itself serves: its processes, and those that they have started, are those
@@ -35,7 +35,7 @@ export async function whoServes(
 ): Promise<readonly Server[]> {
   const sockets = await listeningSockets(signal);
   const accepting = await Promise.all(places.map((place) => acceptorsOf(place, sockets)));
-  if (accepting.every((some) => some.length === 0)) return places.map(() => 'nobody');
+  if (accepting.every((some) => some.length === 0)) return places.map(() => 'none');
   const named = await (stopper.find ? stopper.find(signal) : stopper.check(signal));
   const judge = await judgeOf(stillAlive(processesOf(named)), isUnit);
   signal.throwIfAborted();
@@ -58,7 +58,7 @@ async function acceptorsOf(
 function together(found: readonly Server[]): Server {
   if (found.includes('application')) return 'application';
   if (found.includes('unknown')) return 'unknown';
-  return found.length === 0 ? 'nobody' : 'other';
+  return found.length === 0 ? 'none' : 'other';
 }
 
 type Judge = (socket: ListeningSocket) => Server;

@@ -31,6 +31,8 @@ export interface Examination {
   readonly state: string | null;
   /** The lock of the pool has answered; null = none is configured. */
   readonly lock: Readout<void> | null;
+  /** Servers that are not listed and lead to other ports of this machine. */
+  readonly hostServers: readonly HostServerExamined[];
   /** The configuration file of HAProxy; null = none was given. */
   readonly file: Readout<HaproxyFile> | null;
   /** What HAProxy's own health check of that file got from our servers. */
@@ -53,6 +55,19 @@ export interface ProbeExamined {
   readonly answer: ProbeAnswer;
   /** The driver's warnings: the answer sets a cookie. */
   readonly warnings: readonly string[];
+}
+
+/** A server that is not listed, at a host of ours and at another port. */
+export interface HostServerExamined {
+  readonly balancer: string;
+  /** `backend/server` */
+  readonly name: string;
+  /** Our server of that host. */
+  readonly of: string;
+  /** `port 8081` */
+  readonly servedAt: string;
+  /** Which process takes its connections; `none`: no process of this machine. */
+  readonly served: Readout<'application' | 'other' | 'none' | 'unknown'>;
 }
 
 /** The request of HAProxy's health check, sent by us to the server itself. */

@@ -65,6 +65,19 @@ function leadingHere({ stop }: Examination, objections: Objections): string[] {
   );
 }
 
+/** Where it is proven that the application serves them, admission says so; where another program does, nothing is to be said. */
+function unlistedPort({ hostServers, config, isAppGone, user }: Examination): Sighting {
+  const open = hostServers.flatMap(({ balancer, name, of, servedAt, served }) => {
+    if (config.ignoreServers.includes(name) || (served.ok && served.value !== 'unknown')) return [];
+    const why = served.ok ? WHY_UNKNOWN(user) : served.why;
+    return [`${balancer}: ${name} leads to this machine as ${of} does, at ${servedAt}: ${why}`];
+  });
+  return open.length > 0 && isAppGone ? unseen(APP_GONE) : found(...open);
+}
+
+const WHY_UNKNOWN = (user: string): string =>
+  `whether the process of the application has it is not shown to ${user}`;
+
 export const OBJECTION_TRAPS: readonly Trap[] = [
   {
     id: 'uncounted',
@@ -92,6 +105,15 @@ export const OBJECTION_TRAPS: readonly Trap[] = [
     fix: 'list it below `servers`, or below `ignoreServers` where it is left out on purpose',
     fixByFlag: 'name it with --server too, or with --ignore-server where it is left out on purpose',
     look: unlisted,
+  },
+  {
+    id: 'unlisted-port',
+    severity: 'note',
+    consequence:
+      'another server leads to this machine: is it a second port of this application, a stop cuts its users',
+    fix: 'list it below `servers` where it is this application, else below `ignoreServers`',
+    fixByFlag: 'name it with --server where it is this application, else with --ignore-server',
+    look: unlistedPort,
   },
   {
     id: 'held',

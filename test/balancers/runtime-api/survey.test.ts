@@ -154,6 +154,11 @@ backend app
       { name: 'slots/slot2', of: 'app/app1', by: 'address', role: 'active', usable: false, isShut: true },
     ]);
     expect(survey.uncompared).toEqual(['api/un', 'api/p0', 'api/any']);
+    expect(survey.onOurHost?.map(({ name, of, servedAt }) => [name, of, servedAt])).toEqual([
+      ['app/app2', 'app/app1', 'port 82'],
+      ['api/six', 'app/app1', '[::1]:81'],
+      ['api/port', 'app/app1', 'port 82'],
+    ]);
     // `mirror` goes where app1 goes, so it is no other.
     expect(survey.facts).toMatchObject([{ usableOthers: 1 }]);
     const listed = await driver(running, 'app/app1', 'app/mirror', 'ws/a').survey(never);

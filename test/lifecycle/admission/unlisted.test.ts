@@ -26,6 +26,30 @@ describe('Another server of this application', () => {
     expect(it.effects.some(({ type }) => type === 'set-server')).toBe(code === 'done');
   });
 
+  test('that its process serves at another port is named by that, over a kill -9 too', () => {
+    const it = scene({}, ({ balancers }) =>
+      Object.assign(balancers[0] ?? {}, {
+        relatives: [
+          {
+            name: 'ws/ws1',
+            of: 'app/app1',
+            by: 'address',
+            servedAt: 'port 8081',
+            role: 'active',
+            usable: true,
+          },
+        ],
+      }),
+    );
+    const SAID = 'ws/ws1 is served by the process of app/app1, at port 8081: it is this application too';
+    expect(it.ended(it.ask('drain')).warnings.join()).toContain(SAID);
+    it.crash();
+    it.reach('drained');
+    const refusal = it.ended(it.ask('stop'));
+    expect(refusal).toMatchObject({ code: 'unlisted', phase: 'drained' });
+    expect(refusal.message).toContain(SAID);
+  });
+
   describe('in MAINT and without a connection, as a disabled slot of a server-template', () => {
     const shut = {
       name: 'ws/app1',

@@ -49,6 +49,7 @@ export const TRAP_PROOFS: Readonly<Record<string, TrapProof>> = {
   uncounted: COOKIE,
   unkeepable: HASH,
   unlisted: inRouting('a second server of the same address, and a check by a connection'),
+  'unlisted-port': { file: 'doctor/second-port.test', test: 'is named where nothing names the process' },
   held: inRouting('a DRAIN that is not of lastcall'),
   guard: COOKIE,
 

@@ -8,6 +8,7 @@ import { isByOperator, lastWith, ownedBy, ticketFor, withTicket } from './join.t
 import type { Request } from '../model/api.ts';
 import { endsNext } from '../model/objection.ts';
 import { PHASES } from '../model/phase.ts';
+import { isGoneByRecord, isSeenGone } from '../model/state.ts';
 import { propose } from './proposal.ts';
 import { planBeside, relate } from './relation.ts';
 import { answerAtOnce, endOperation, finish, refuse } from '../report/result.ts';
@@ -36,7 +37,7 @@ export function onSubmit(draft: Draft, request: Request): void {
 export function processQueue(draft: Draft): void {
   while (isFree(draft)) {
     const [request, ...queue] = draft.state.queue;
-    if (!request || waitsForStart(draft, request)) return;
+    if (!request || waitsForStart(draft, request) || waitsForLook(draft, request)) return;
     patch(draft, { queue });
     decide(draft, request);
   }
@@ -49,6 +50,13 @@ function isFree({ state }: Draft): boolean {
 /** A start that was given up is still under way; what gives up a return for a stop must stop what that start brings. */
 function waitsForStart({ state }: Draft, request: Request): boolean {
   return state.app.start === 'sent' && (state.op === null || endsNext(request));
+}
+
+/** That the running operation is past the stop is the record's, until this life has looked for the application. */
+function waitsForLook({ state }: Draft, { kind, dryRun }: Request): boolean {
+  const { op, phase, app } = state;
+  if (op === null || kind !== 'stop' || dryRun || relate(op, phase, kind) !== 'passed') return false;
+  return isGoneByRecord(state) && app.recordedEnd?.evidence === null;
 }
 
 export function decide(draft: Draft, request: Request): void {
@@ -78,6 +86,9 @@ function decideBeside(draft: Draft, request: Request, op: Operation): void {
     case 'then-start':
       return endIsSeen(draft) ? join(draft, request, op) : busy(draft, request, op);
     case 'passed':
+      // Something answers for it since. The end of a child, which a shutdown ends, is seen by its parent.
+      if (request.kind === 'stop' && !isSeenGone(draft.state) && !request.isShutdown)
+        return busy(draft, request, op);
       return answerPassed(draft, request, op);
     case 'stronger':
       return beginChecks(draft, request);

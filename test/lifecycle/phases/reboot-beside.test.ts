@@ -80,6 +80,25 @@ describe('Beside a reboot', () => {
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'serving' });
   });
 
+  test('a stop after a crash is done by what this life finds, and not by the record: another hand has started the application', () => {
+    const it = scene();
+    it.ask('reboot');
+    untilAsked(it);
+    it.crash({}, () => it.site.revive());
+    const stop = it.ask('stop');
+    expect(it.ended(stop)).toMatchObject({ code: 'busy', message: expect.stringContaining('reboot') });
+  });
+
+  test('a stop after a crash is done once this life has seen that the application is gone', () => {
+    const it = scene();
+    it.ask('reboot');
+    untilAsked(it);
+    it.crash();
+    const stop = it.ask('stop');
+    expect(it.ended(stop)).toMatchObject({ code: 'done', phase: 'stopped', warnings: [] });
+    expect(it.sidecar.state.app).toMatchObject({ gone: true, recordedEnd: null });
+  });
+
   test.each(['stopping', 'stopped'] as const)(
     '`restart` and `ready` that come while it is %s wait for the boot',
     (phase) => {

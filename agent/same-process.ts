@@ -1,4 +1,4 @@
-import { type Server, whoServes } from './app/served-places.ts';
+import { type ServedBy, whoServes } from './app/served-places.ts';
 import type { Stopper } from './app/contracts.ts';
 import type { Balancer } from './balancers/balancer.ts';
 import type { StopConfig } from './config/config.ts';
@@ -39,7 +39,7 @@ export function withServedPorts(balancer: Balancer, ports: SameProcess): Balance
         signal.throwIfAborted();
         const told = { balancer: balancer.name, error: messageOf(error) };
         ports.log.debug('which process serves the other ports of this machine was not found out', told);
-        return onOurHost.map((): Server => 'unknown');
+        return onOurHost.map((): ServedBy => 'unknown');
       });
       const proven = onOurHost.filter((_one, at) => served[at] === 'application');
       return { ...found, relatives: [...found.relatives, ...proven.map(relativeOf)] };
@@ -59,7 +59,7 @@ export function serversOf(
     clock,
   }: Pick<SameProcess, 'stop' | 'clock'> & { readonly stopper: Pick<Stopper, 'check' | 'find'> },
   signal: AbortSignal,
-): Promise<readonly Server[]> {
+): Promise<readonly ServedBy[]> {
   const application = { stopper, isUnit: stop?.kind === 'systemd' };
   return withDeadline(clock, LOOK_MS, signal, tooSlow, (own) => whoServes(servers, application, own));
 }

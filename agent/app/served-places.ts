@@ -9,7 +9,7 @@ import type { Stopper } from './contracts.ts';
 import { processesOf, stillAlive } from './process-identity.ts';
 
 /** An address of this machine, as HAProxy writes it. */
-export interface Place {
+export interface ServedPlace {
   readonly host: string;
   readonly port: number;
 }
@@ -18,7 +18,7 @@ export interface Place {
  * Who takes connections at a place. `none`: no process of this network namespace, or the address is not this machine's;
  * `unknown`: /proc does not show it to this user, or the application has no proven process now.
  */
-export type Server = 'application' | 'other' | 'none' | 'unknown';
+export type ServedBy = 'application' | 'other' | 'none' | 'unknown';
 
 /**
  * Finds out which of these places the application itself serves: its processes, and those that they have started, are those
@@ -29,10 +29,10 @@ export type Server = 'application' | 'other' | 'none' | 'unknown';
  * @throws the system's error where the kernel's tables cannot be read, the stopper's, or the signal's reason
  */
 export async function whoServes(
-  places: readonly Place[],
+  places: readonly ServedPlace[],
   { stopper, isUnit }: { readonly stopper: Pick<Stopper, 'check' | 'find'>; readonly isUnit: boolean },
   signal: AbortSignal,
-): Promise<readonly Server[]> {
+): Promise<readonly ServedBy[]> {
   const sockets = await listeningSockets(signal);
   const accepting = await Promise.all(places.map((place) => acceptorsOf(place, sockets)));
   if (accepting.every((some) => some.length === 0)) return places.map(() => 'none');
@@ -44,7 +44,7 @@ export async function whoServes(
 
 /** The sockets that get a connection to this address: the kernel prefers the exact address, then IPv4's own wildcard. */
 async function acceptorsOf(
-  { host, port }: Place,
+  { host, port }: ServedPlace,
   sockets: readonly ListeningSocket[],
 ): Promise<readonly ListeningSocket[]> {
   const there = sockets.filter((one) => one.port === port);
@@ -55,13 +55,13 @@ async function acceptorsOf(
 }
 
 /** Several sockets of one address share its connections (SO_REUSEPORT). */
-function together(found: readonly Server[]): Server {
+function together(found: readonly ServedBy[]): ServedBy {
   if (found.includes('application')) return 'application';
   if (found.includes('unknown')) return 'unknown';
   return found.length === 0 ? 'none' : 'other';
 }
 
-type Judge = (socket: ListeningSocket) => Server;
+type Judge = (socket: ListeningSocket) => ServedBy;
 
 async function judgeOf(named: readonly ProcessIdentity[], isUnit: boolean): Promise<Judge> {
   if (named.length === 0) return () => 'unknown';
@@ -117,7 +117,7 @@ function judgedByUser(
   user: number,
   members: ReadonlySet<number>,
   { all, isWhole, isMachine }: VisibleProcesses,
-): Server {
+): ServedBy {
   if (user === ROOT || !isWhole || !isMachine) return 'unknown';
   const theirs = all.filter(({ users }) => users.includes(user));
   if (theirs.length === 0) return 'unknown';

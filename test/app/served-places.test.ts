@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
-import { type Place, type Server, whoServes } from '../../agent/app/served-places.ts';
+import { type ServedPlace, type ServedBy, whoServes } from '../../agent/app/served-places.ts';
 import { startTimeOf } from '../../agent/system/process.ts';
 import { fixture } from '../support/fixture-reports.ts';
 import { freePort } from '../support/ports.ts';
@@ -46,14 +46,18 @@ async function listener(
   return child.pid ?? 0;
 }
 
-function asSeenHere(pid: number, places: readonly Place[]): Promise<readonly Server[]> {
+function asSeenHere(pid: number, places: readonly ServedPlace[]): Promise<readonly ServedBy[]> {
   const check = async () => ({ pid, startTime: startTimeOf(pid) ?? '' });
   return whoServes(places, { stopper: { check }, isUnit: false }, signal);
 }
 
-async function asSeenBy(user: number, pid: number, places: readonly Place[]): Promise<readonly Server[]> {
+async function asSeenBy(
+  user: number,
+  pid: number,
+  places: readonly ServedPlace[],
+): Promise<readonly ServedBy[]> {
   const [program = '', ...words] = fixture('who-serves-as', user, pid, JSON.stringify(places));
-  return JSON.parse((await run(program, words.map(String))).stdout) as Server[];
+  return JSON.parse((await run(program, words.map(String))).stdout) as ServedBy[];
 }
 
 describe('Who serves an address', () => {
@@ -68,7 +72,7 @@ describe('Who serves an address', () => {
 require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(LISTENS)}, '127.0.0.1 ${childs}'], { stdio: 'inherit' });`;
     const pid = await listener([`127.0.0.1 ${own}`], null, starts);
     await listener([`127.0.0.1 ${others}`]);
-    const at = (port: number): Place => ({ host: '127.0.0.1', port });
+    const at = (port: number): ServedPlace => ({ host: '127.0.0.1', port });
     expect(await asSeenHere(pid, [own, childs, others, none].map(at))).toEqual([
       'application',
       'application',
@@ -81,7 +85,7 @@ require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(LI
     const [every, some] = [await freePort(), await freePort()];
     const pid = await listener([`:: ${every}`, `127.0.0.1 ${some}`]);
     await listener([`127.0.0.2 ${some}`]);
-    const at = (host: string, port: number): Place => ({ host, port });
+    const at = (host: string, port: number): ServedPlace => ({ host, port });
     const asked = [at('127.0.0.1', every), at('::1', every), at('127.0.0.1', some), at('127.0.0.2', some)];
     expect(await asSeenHere(pid, asked)).toEqual(['application', 'application', 'application', 'other']);
   });
@@ -111,13 +115,13 @@ describe('As a user who may not see the application’s sockets', () => {
   let isRoot = false;
   beforeAll(() => void (isRoot = process.getuid?.() === 0));
 
-  const places = async (count: number): Promise<Place[]> =>
+  const places = async (count: number): Promise<ServedPlace[]> =>
     Promise.all(Array.from({ length: count }, async () => ({ host: '127.0.0.1', port: await freePort() })));
-  const word = ({ host, port }: Place): string => `${host} ${port}`;
+  const word = ({ host, port }: ServedPlace): string => `${host} ${port}`;
 
   test('it is the application where every process of the socket’s user is, and another program for another user', async () => {
     if (!isRoot) return skipped('only root may start programs of other users');
-    const [first, second, other] = (await places(3)) as [Place, Place, Place];
+    const [first, second, other] = (await places(3)) as [ServedPlace, ServedPlace, ServedPlace];
     const pid = await listener([first, second].map(word), APP);
     await listener([word(other)], APP + 9);
     expect(await asSeenBy(SIDECAR, pid, [second, other])).toEqual(['application', 'other']);
@@ -125,7 +129,12 @@ describe('As a user who may not see the application’s sockets', () => {
 
   test('it is unknown where another process has the same user, or the socket is root’s', async () => {
     if (!isRoot) return skipped('only root may start programs of other users');
-    const [first, second, other, roots] = (await places(4)) as [Place, Place, Place, Place];
+    const [first, second, other, roots] = (await places(4)) as [
+      ServedPlace,
+      ServedPlace,
+      ServedPlace,
+      ServedPlace,
+    ];
     const pid = await listener([first, second].map(word), APP);
     await listener([word(roots)]);
     expect(await asSeenBy(SIDECAR, pid, [second, roots])).toEqual(['application', 'unknown']);

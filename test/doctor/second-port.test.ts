@@ -17,7 +17,7 @@ beforeAll(async () => {
   own = await startStranger(port);
   haproxy = await startHaproxy(
     `defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n` +
-      `backend app\n  server app1 127.0.0.1:${port}\n  server away 203.0.113.9:${port}\n` +
+      `backend app\n  server app1 127.0.0.1:${port}\n  server away 203.0.113.9:${port}\n  server app2 127.0.0.1:${app.port}\n` +
       `backend sockets\n  server ws1 127.0.0.1:${app.port}\n  server closed 127.0.0.1:1\n`,
   );
 }, 30_000);

@@ -59,7 +59,8 @@ describe('A HAProxy as it was found', () => {
   });
 
   test('with an agent-check of the application that says 0%: a refusal names it beside an operator', async () => {
-    const agent = createServer((socket) => socket.end('up 0%\n'));
+    // HAProxy resets the connection once it has read the line.
+    const agent = createServer((socket) => socket.on('error', () => undefined).end('up 0%\n'));
     await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
     try {
       const { port } = agent.address() as AddressInfo;

@@ -65,14 +65,23 @@ function leadingHere({ stop }: Examination, objections: Objections): string[] {
   );
 }
 
-/** Where it is proven that the application serves them, admission says so; where another program does, nothing is to be said. */
-function unlistedPort({ hostServers, config, isAppGone, user }: Examination): Sighting {
+/**
+ * Where it is proven that the application serves them, admission says so; where another program does, nothing is to be said. A
+ * server in a backend of ours is a second node.
+ */
+function unlistedPort({ hostServers, haproxies, config, isAppGone, user }: Examination): Sighting {
+  const backends = new Set(haproxies.flatMap((one) => one.config.servers.map(backendOf)));
   const open = hostServers.flatMap(({ balancer, name, of, servedAt, served }) => {
-    if (config.ignoreServers.includes(name) || (served.ok && served.value !== 'unknown')) return [];
+    if (config.ignoreServers.includes(name) || backends.has(backendOf(name))) return [];
+    if (served.ok && served.value !== 'unknown') return [];
     const why = served.ok ? WHY_UNKNOWN(user) : served.why;
     return [`${balancer}: ${name} leads to this machine as ${of} does, at ${servedAt}: ${why}`];
   });
   return open.length > 0 && isAppGone ? unseen(APP_GONE) : found(...open);
+}
+
+function backendOf(server: string): string {
+  return server.split('/', 1)[0] ?? '';
 }
 
 const WHY_UNKNOWN = (user: string): string =>

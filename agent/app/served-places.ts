@@ -1,7 +1,7 @@
 import type { ProcessIdentity } from '../lifecycle/model/observation.ts';
 import { errnoOf } from '../system/error.ts';
 import { listeningSockets, type ListeningSocket } from '../system/listening-sockets.ts';
-import { hasAddress } from '../system/own-addresses.ts';
+import { hasAddress, ownAddresses } from '../system/own-addresses.ts';
 import { socketsOf } from '../system/proc-net-tcp.ts';
 import { unitOf } from '../system/unit-of-process.ts';
 import { visibleProcesses, withDescendants, type VisibleProcesses } from '../system/visible-processes.ts';
@@ -34,7 +34,7 @@ export async function whoServes(
   signal: AbortSignal,
 ): Promise<readonly ServedBy[]> {
   const sockets = await listeningSockets(signal);
-  const accepting = await Promise.all(places.map((place) => acceptorsOf(place, sockets)));
+  const accepting = await acceptorsOf(places, sockets);
   if (accepting.every((some) => some.length === 0)) return places.map(() => 'none');
   const named = await (stopper.find ? stopper.find(signal) : stopper.check(signal));
   const judge = await judgeOf(stillAlive(processesOf(named)), isUnit);
@@ -42,16 +42,26 @@ export async function whoServes(
   return accepting.map((some) => together(some.map(judge)));
 }
 
-/** The sockets that get a connection to this address: the kernel prefers the exact address, then IPv4's own wildcard. */
+/** The sockets that get the connections to each place; none where its address is not this machine's. */
 async function acceptorsOf(
-  { host, port }: ServedPlace,
+  places: readonly ServedPlace[],
   sockets: readonly ListeningSocket[],
-): Promise<readonly ListeningSocket[]> {
-  const there = sockets.filter((one) => one.port === port);
-  const at = (address: string): ListeningSocket[] => there.filter((one) => one.host === address);
-  const ways = [host, ...(host.includes(':') ? [] : ['0.0.0.0']), '::'].map(at);
-  const found = ways.find((some) => some.length > 0) ?? [];
-  return found.length > 0 && (await hasAddress(host)) ? found : [];
+): Promise<readonly (readonly ListeningSocket[])[]> {
+  const atPort = new Map<number, ListeningSocket[]>();
+  for (const one of sockets) atPort.set(one.port, [...(atPort.get(one.port) ?? []), one]);
+  const all = places.map(({ host, port }) => acceptorsAmong(host, atPort.get(port) ?? []));
+  const hosts = new Set(places.flatMap(({ host }, at) => (all[at]?.length === 0 ? [] : [host])));
+  const own = ownAddresses();
+  const isOwn = new Map<string, boolean>();
+  for (const host of hosts) isOwn.set(host, await hasAddress(host, own));
+  return all.map((some, at) => (isOwn.get(places[at]?.host ?? '') === true ? some : []));
+}
+
+/** The kernel prefers the exact address, then IPv4's own wildcard. */
+function acceptorsAmong(host: string, sockets: readonly ListeningSocket[]): readonly ListeningSocket[] {
+  const ways = [host, ...(host.includes(':') ? [] : ['0.0.0.0']), '::'];
+  const all = ways.map((address) => sockets.filter((one) => one.host === address));
+  return all.find((some) => some.length > 0) ?? [];
 }
 
 /** Several sockets of one address share its connections (SO_REUSEPORT). */

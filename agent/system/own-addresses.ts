@@ -36,7 +36,7 @@ export function isOwnHost(host: string, own: ReadonlySet<string>): boolean {
  * Whether an IP address is this machine's, also where its interfaces may not be listed: then by a UDP socket that is bound
  * to it and closed (bind(2): EADDRNOTAVAIL for an address that is not local). No packet is sent.
  */
-export async function hasAddress(host: string, own: ReadonlySet<string> = ownAddresses()): Promise<boolean> {
+export async function hasAddress(host: string, own: ReadonlySet<string>): Promise<boolean> {
   if (isLoopback(host) || own.has(host.toLowerCase())) return true;
   return own.size === 0 && isIP(host) !== 0 && canBind(host);
 }

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { listeningSockets } from '../../agent/system/listening-sockets.ts';
-import { isLoopback, isOwnHost, ownAddresses } from '../../agent/system/own-addresses.ts';
+import { hasAddress, isLoopback, isOwnHost, ownAddresses } from '../../agent/system/own-addresses.ts';
 import { ownersOf } from '../../agent/system/socket-owners.ts';
 import { unitIn } from '../../agent/system/unit-of-process.ts';
 import { makeTempDir } from '../support/tempdir.ts';
@@ -81,3 +81,13 @@ test.each(['/', '/../..', '/docker/0123', '/kubepods.slice/kubepods-pod1.slice/0
     expect(unitIn(path)).toBeNull();
   },
 );
+
+test('an address is known to be this machine’s where its interfaces may not be listed, too', async () => {
+  for (const own of [ownAddresses(), new Set<string>()]) {
+    for (const address of [...ownAddresses()].filter((one) => !one.startsWith('fe80')))
+      expect([address, await hasAddress(address, own)]).toEqual([address, true]);
+    // RFC 5737 and 3849: no machine has them.
+    for (const foreign of ['203.0.113.9', '2001:db8::9', 'app1.test'])
+      expect([foreign, await hasAddress(foreign, own)]).toEqual([foreign, false]);
+  }
+});

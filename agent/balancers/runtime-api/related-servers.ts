@@ -48,6 +48,7 @@ export function kinshipOf(
   if (level === 'user' || servers.every(({ address }) => address === undefined))
     return { relatives: trackers, blind: HIDDEN, uncompared: [], onOurHost: [] };
   const own = new Map(servers.map((row) => [nameOf(row), row]));
+  const addresses = new Map(servers.map((row) => [row, comparable(row.address)]));
   const homes = new Map(
     [...listed.keys()].flatMap((name) => {
       const address = comparable(before[name] ?? own.get(name)?.address);
@@ -55,16 +56,13 @@ export function kinshipOf(
     }),
   );
   const twins = servers.flatMap((row): Relative[] => {
-    const of = homes.get(comparable(row.address) ?? '');
+    const of = homes.get(addresses.get(row) ?? '');
     return of === undefined || known.has(nameOf(row)) ? [] : [relative(row, of, 'address')];
   });
-  const uncompared = servers.filter(({ address }) => comparable(address) === null).map(nameOf);
+  const uncompared = servers.filter((row) => addresses.get(row) === null).map(nameOf);
   const isKin = new Set([...known, ...twins.map(({ name }) => name)]);
-  const onOurHost = onHostsOf(
-    homes,
-    servers.filter((row) => !isKin.has(nameOf(row))),
-    place,
-  );
+  const others = [...addresses].filter(([row]) => !isKin.has(nameOf(row)));
+  const onOurHost = onHostsOf(homes, others, place);
   return { relatives: [...trackers, ...twins], blind: null, uncompared, onOurHost };
 }
 
@@ -75,14 +73,13 @@ export function kinshipOf(
  */
 function onHostsOf(
   homes: ReadonlyMap<string, string>,
-  others: readonly ListedServer[],
+  others: readonly (readonly [ListedServer, string | null])[],
   { isHere, own }: BalancerPlace,
 ): HostServer[] {
   const ours = new Map([...homes].map(([address, name]) => [hostOf(address), name]));
   const [first] = homes.values();
   if (first === undefined) return [];
-  return others.flatMap((row): HostServer[] => {
-    const address = comparable(row.address);
+  return others.flatMap(([row, address]): HostServer[] => {
     if (address === null) return [];
     const host = hostOf(address);
     if (isLoopback(host) && !isHere) return [];

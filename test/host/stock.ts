@@ -128,7 +128,7 @@ function describeStock(box: Box, app: App): Stock {
 }
 
 /** What `npm install --global` does on a machine whose Node is in /usr, and what the head of lastcall.service says. */
-const NPM: Installer = {
+export const NPM: Installer = {
   deploy: '/usr/lib/node_modules/lastcall/deploy',
   async install(box) {
     await box.sh(`cp -a /run/in/prefix/. /usr/
@@ -197,7 +197,7 @@ WantedBy=multi-user.target
 /** The shipped drop-in and polkit rules, and the least configuration. */
 async function installSidecar(box: Box, app: App, deploy: string, more: string): Promise<void> {
   await box.sh(`cd ${deploy}
-    mkdir /etc/systemd/system/${app}.service.d
+    mkdir -p /etc/systemd/system/${app}.service.d
     cp systemd/app.service.d/10-lastcall.conf /etc/systemd/system/${app}.service.d/
     sed 's/tomcat10.service/${app}.service/' polkit/50-lastcall.rules >/etc/polkit-1/rules.d/50-lastcall.rules
     cp polkit/51-lastcall-reboot.rules /etc/polkit-1/rules.d/`);

@@ -36,7 +36,9 @@ export function advanceSlot(draft: Draft): void {
   const slot = nameServers(draft, policy.pool, state.slot);
   const ask = nextAsk(draft, slot);
   if (ask === null) return;
-  patch(draft, { slot: { ...slot, asked: ask.does } });
+  // What went on without a slot is over, and what does so while this is under way is another operation.
+  const isOver = slot.isOver && ask.does !== 'give';
+  patch(draft, { slot: { ...slot, isOver, asked: ask.does } });
   emit(draft, { type: 'ask-lock', ask });
 }
 
@@ -159,10 +161,10 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
 }
 
 /** Asked for once more; what was lost is so still. */
-function anew({ claim, lock, save: saved, is, namedAtLock }: Slot): Slot {
+function anew({ claim, lock, save: saved, is, isOver, namedAtLock }: Slot): Slot {
   const isLost = is === 'lost';
   const known = { is: isLost ? 'lost' : 'unknown', wasHeld: isLost, namedAtLock } as const;
-  return { ...NEW_SLOT, claim, lock, save: saved, ...known };
+  return { ...NEW_SLOT, claim, lock, save: saved, isOver, ...known };
 }
 
 function isQueued({ claim, view }: Slot): boolean {

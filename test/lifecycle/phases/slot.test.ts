@@ -87,6 +87,21 @@ describe('A node of a pool', () => {
     it.until('it holds one after all', () => holders(it).includes('app1'));
   });
 
+  test.each([{ isShutdown: true, by: 'signal' }, { noRefuse: true }])(
+    'goes on without one, too, where the place of an earlier request is being given back meanwhile (%p)',
+    (who) => {
+      const it = inPool();
+      neighbour(it);
+      it.lock.answerMs = 1_500;
+      expect(it.ended(it.ask('drain')).code).toBe('locked');
+      expect(it.sidecar.state.slot?.asked).toBe('give');
+      const began = it.time.now;
+      expect(it.ended(it.ask('stop', who))).toMatchObject({ code: 'done', phase: 'stopped' });
+      expect(it.time.now - began).toBeLessThan(5_000);
+      expect(holders(it)).not.toContain('app1');
+    },
+  );
+
   test('is refused where the lock does not answer, and changes nothing', () => {
     const it = inPool();
     it.lock.down = 'connection refused';

@@ -116,11 +116,13 @@ export function createRestJudge(
   }
 
   function expired(node: SimNode): void {
-    const { phase, op, hold, healthIsUp } = peek(node.state);
+    const { phase, op, hold, healthIsUp, alarms, expiryRetryAt } = peek(node.state);
     const expiry = intents.expiryOf(node);
     if (node.app.signedOutAt !== null) return;
     if (!expiry || phase !== 'drained' || op || hold || !healthIsUp || !node.policy.hasProbe) return;
     if (listedOf(node).some(({ server }) => server.by === 'operator')) return;
+    // An operator's hand had refused it, a minute ago at most.
+    if (time.now < expiryRetryAt && alarms.some((text) => text.includes('cannot be ended'))) return;
     const ms = time.now - expiry.drainedAt;
     if (ms > expiry.ms + DUE_MS) verdicts.broken('never expires', `${expiry.ms} ms, drained for ${ms} ms`);
   }

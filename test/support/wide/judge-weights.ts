@@ -70,19 +70,19 @@ export function createWeightJudge(world: World): WeightJudge {
     rested(answers) {
       if (!answers) return;
       for (const node of world.nodes) {
-        const { phase, op } = peek(node.state);
-        if (!node.running || op) continue;
+        const p = peek(node.state);
+        if (!node.running || p.op) continue;
         for (const lb of world.lbs)
           for (const server of lb.servers) {
             const { restWeight, weight, weightBy, absent, up } = server;
-            // It rises once it is UP.
-            if (phase === 'returning' && !up) continue;
+            // It rises once it is UP, at a balancer that was out of reach when the others had the node back, too.
+            if (!up && p.wants(lb.name, server.name) === 'ready') continue;
             // Out of reach: an alarm has told of it (I17).
             if (!node.policy.balancers.some(({ name }) => name === lb.name)) continue;
             if (server.node !== node.index || absent || weightBy !== 'us' || restWeight === null) continue;
             if (weight !== restWeight)
               verdicts.broken('weight not given back', [
-                phase,
+                p.phase,
                 lb.name,
                 server.name,
                 `${weight} of ${restWeight}`,

@@ -48,6 +48,8 @@ export interface Peek {
   /** The node returns: every server gets what was found, or READY. */
   readonly isGivingBack: boolean;
   readonly alarms: readonly string[];
+  /** When a return that was refused, after the drain had expired, is tried again. */
+  readonly expiryRetryAt: number;
   /** That the disk does not hold what is under way. */
   readonly hasDiskAlarm: boolean;
   readonly healthIsUp: boolean;
@@ -140,6 +142,10 @@ class Peeked implements Peek {
 
   get isGivingBack(): boolean {
     return this.restoring || this.#state.outing?.level === 'ready';
+  }
+
+  get expiryRetryAt(): number {
+    return this.#state.ownRequests.expiry.retryAt;
   }
 
   get alarms(): readonly string[] {

@@ -6,6 +6,7 @@ import { createClient } from '../../agent/control/client.ts';
 import type { Phase } from '../../agent/lifecycle/model/api.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { lastcall, type Running } from '../support/cli.ts';
+import { freePort } from '../support/ports.ts';
 import { openRig, patience, type Rig, type RigOptions, type Visitor } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
@@ -76,6 +77,22 @@ describe('lastcall run -- COMMAND', () => {
     expect(await rig.terms()).toBe(1);
     expect(await rig.admin()).toBe('MAINT');
     expect(await rig.node.sessions()).toBeNull();
+  });
+
+  test('a server at a second port of the child stands against a stop; SIGTERM cannot be refused, and the log names it', async () => {
+    const alsoPort = await freePort();
+    const others = `  server app2 127.0.0.1:1 cookie app2\nbackend sockets\n  server ws1 127.0.0.1:${alsoPort}\n`;
+    const visitor = await open({ alsoPort, others });
+    await reaches('serving');
+    const said = `sockets/ws1 is served by the process of app/app1, at port ${alsoPort}`;
+    const refusal = await lastcall(['stop', '--socket', join(rig.dir, 'child.sock')]).outcome;
+    expect(refusal).toMatchObject({ code: 75, stderr: expect.stringContaining(said) });
+    running?.child.kill('SIGTERM');
+    await reaches('draining');
+    await visitor.leave();
+    const { code, stderr } = (await running?.outcome) ?? {};
+    expect(code).toBe(0);
+    expect(stderr?.split('\n').find((line) => line.includes('stop has ended'))).toContain(said);
   });
 
   test('a second SIGTERM means now: forced, with the users still there', async () => {

@@ -213,7 +213,11 @@ export function createRequests(world: World): Requests {
       const isTold = peek(node.state).hasDiskAlarm;
       for (const [id, one] of all) {
         if (one.node !== node || one.state === 'over') continue;
-        if (one.state === 'replied' && running.has(one.ticket) && !known.has(one.ticket) && !isTold)
+        // The record of what ends a hold, by force, had reached the disk a moment before.
+        const isEnded =
+          one.request.kind === 'hold' && [...known].some((other) => find(other)?.force === true);
+        const isLeft = running.has(one.ticket) && !known.has(one.ticket);
+        if (one.state === 'replied' && isLeft && !isTold && !isEnded)
           verdicts.broken('forgotten by a crash', id);
         // The next life may report it once more, or never: no caller waits any more.
         one.state = 'over';

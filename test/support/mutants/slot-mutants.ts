@@ -88,4 +88,20 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     find: '  setSoak(draft, at - since >= policy.soakMs ? null :',
     replace: '  setSoak(draft, at - since >= 0 ? null :',
   },
+  {
+    name: 'a slot that is lost is not noticed while users are waited for',
+    breaks: 'I5',
+    file: 'phases/drain.ts',
+    find: "isOverdue(draft) || askSlot(draft, -1) === 'moved' ? 'over' : capacity",
+    replace: "isOverdue(draft) ? 'over' : capacity",
+    dims: ['pool', 'slots'],
+  },
+  {
+    name: 'what goes on without a slot waits for one, once its earlier place is given back',
+    breaks: 'I5',
+    file: 'phases/slot.ts',
+    find: '  return { ...NEW_SLOT, claim, lock, save: saved, isOver, ...known };',
+    replace: '  return { ...NEW_SLOT, claim, lock, save: saved, isOver: false, ...known };',
+    dims: ['pool', 'slots', 'no-refuse', 'neighbour'],
+  },
 ];

@@ -117,14 +117,8 @@ test('Of two looks at the same time the one that began later may have read what 
   it.until('MAINT is on its way', () => own(it)?.write.underWay !== null);
   expect(it.admin()).toBe('drain');
   const before = it.lb.look('capacity');
-  const after = {
-    ...before,
-    servers: before.servers.map((view) => ({
-      ...view,
-      admin: 'maint' as const,
-      operational: 'down' as const,
-    })),
-  };
+  it.lb.set('app/app1', 'maint', 'us');
+  const after = it.lb.look('capacity');
   const startedAt = it.sidecar.state.epochStartedAt;
   it.sidecar.post({ type: 'polled', balancer: 'lb1', look: after, startedAt });
   expect(own(it)).toMatchObject({ applied: { admin: 'maint' }, foreign: null });

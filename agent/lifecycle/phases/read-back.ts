@@ -76,7 +76,8 @@ export function endAtRamp(draft: Draft, { kind, by }: Pick<Request, 'kind' | 'by
 
 /** What was found is not back in time: the operation ends with its own cause, and the level goes on. */
 function leaveGiven(draft: Draft, { code, message }: NonNullable<Operation['outcome']>): void {
-  const left = `not yet restored: ${unconfirmed(draft)}; it goes on being tried`;
+  const what = [unconfirmed(draft), ...unraised(draft)].filter((part) => part !== '').join(', ');
+  const left = `not yet restored: ${what}; it goes on being tried`;
   warn(draft, 'not restored', left);
   finish(draft, isReady, isHealthy(draft) ? 'balancer-unreachable' : 'app-health', left);
   leave(draft, code, message);
@@ -107,10 +108,12 @@ function leave(draft: Draft, code: Code, message: string): void {
 
 function unconfirmed(draft: Draft): string {
   return allServersOf(draft.state)
-    .filter(({ server, target }) => target !== null && server.foreign === null && !server.inSync)
-    .map(({ balancerName, name, server, target }) => {
+    .filter(({ server, target }) => target !== null && server.foreign === null)
+    .filter(({ server, balancer }) => !server.inSync || balancer.error !== null)
+    .map(({ balancerName, balancer, name, server, target }) => {
       const waits = target === 'ready' && !mayTakeUsers(draft.policy, draft.state);
-      return `${balancerName}: ${name} (${waits ? `READY waits: ${notHealthy(draft)}` : (server.write.error ?? 'not read back')})`;
+      const why = server.write.error ?? balancer.error ?? 'not read back';
+      return `${balancerName}: ${name} (${waits ? `READY waits: ${notHealthy(draft)}` : why})`;
     })
     .join(', ');
 }

@@ -54,7 +54,9 @@ export function onPolled(draft: Draft, { balancer: name, look, startedAt }: Even
   if (!shows) return;
   const { servers } = balancer;
   for (const view of look.servers) {
-    if (startedAt < (servers[view.name]?.write.answeredAt ?? 0)) continue;
+    const own = servers[view.name];
+    // Of two looks at the same time one may have read our state, and the other, begun later, what was there before it.
+    if (startedAt < Math.max(own?.write.answeredAt ?? 0, own?.applied?.at ?? 0)) continue;
     if (startedAt < draft.state.epochStartedAt) noteBeforeIntent(draft, name, view, startedAt);
     else checkOwnership(draft, name, view, { startedAt, before });
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Scene, scene } from '../../support/world/scene.ts';
+import { POLICY, type Scene, scene } from '../../support/world/scene.ts';
 
 const MINUTE = 60_000;
 
@@ -101,4 +101,25 @@ describe('`ready` during a drain that took over a DRAIN from outside', () => {
     expect(warnings.join()).toContain(`app/app1 is in ${found.toUpperCase()} again, as it was found`);
     expect(it.admin()).toBe(found);
   });
+});
+
+test('A drain that is cancelled names a balancer that has fallen silent since what was found was put back there', () => {
+  const [first] = POLICY.balancers;
+  const it = scene({ balancers: [first!, { ...first!, name: 'lb2', servers: ['web/web1'] }] });
+  it.site.visit();
+  const drain = it.ask('drain');
+  it.reach('draining');
+  it.time.advance(500);
+  it.site.balancer('lb2').setMode('refuses');
+  it.cancel();
+  it.until('READY at one of them', () => it.admin() === 'ready');
+  it.time.advance(500);
+  it.site.balancer('lb1').setMode('refuses');
+  it.until('that is known', () => it.sidecar.state.balancers['lb1']?.error !== null);
+  it.site.balancer('lb2').setMode('answers');
+  const { code, warnings } = it.ended(drain);
+  expect([code, warnings]).toEqual([
+    'cancelled',
+    [expect.stringMatching(/^not yet restored: lb1: app\/app1 \(.+\); it goes on being tried$/)],
+  ]);
 });

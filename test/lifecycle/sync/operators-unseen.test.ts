@@ -109,3 +109,22 @@ test('An operator’s MAINT over a node in service that is asked to return leave
   it.time.advance(MINUTE);
   expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
 });
+
+test('Of two looks at the same time the one that began later may have read what was there before our write: it is no operator’s', () => {
+  const it = scene();
+  const id = it.ask('drain');
+  it.reach('fencing');
+  it.until('MAINT is on its way', () => own(it)?.write.underWay !== null);
+  expect(it.admin()).toBe('drain');
+  const before = it.lb.look('capacity');
+  it.lb.set('app/app1', 'maint', 'us');
+  const after = it.lb.look('capacity');
+  const startedAt = it.sidecar.state.epochStartedAt;
+  it.sidecar.post({ type: 'polled', balancer: 'lb1', look: after, startedAt });
+  expect(own(it)).toMatchObject({ applied: { admin: 'maint' }, foreign: null });
+  it.sidecar.post({ type: 'polled', balancer: 'lb1', look: before, startedAt });
+  expect(own(it)?.foreign).toBeNull();
+  const result = it.ended(id);
+  expect([result.code, result.warnings]).toEqual(['done', []]);
+  expect(it.admin()).toBe('maint');
+});

@@ -2,7 +2,7 @@ import { type Campaign, play } from './campaign.ts';
 import type { Violation } from './violation.ts';
 
 /** Rules that strict campaigns alone can break. */
-const STRICT = ['not pure', 'record forgets'];
+const STRICT = ['not pure', 'record forgets', 'broken sentence'];
 
 /** The violation of that rule in the campaign, or undefined. */
 export function violationOf(campaign: Campaign, rule: string): Violation | undefined {

@@ -96,12 +96,4 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     replace: "isOverdue(draft) ? 'over' : capacity",
     dims: ['pool', 'slots'],
   },
-  {
-    name: 'what goes on without a slot waits for one, once its earlier place is given back',
-    breaks: 'I5',
-    file: 'phases/slot.ts',
-    find: '  return { ...NEW_SLOT, claim, lock, save: saved, isOver, ...known };',
-    replace: '  return { ...NEW_SLOT, claim, lock, save: saved, isOver: false, ...known };',
-    dims: ['pool', 'slots', 'no-refuse', 'neighbour'],
-  },
 ];

@@ -52,9 +52,8 @@ export function onPolled(draft: Draft, { balancer: name, look, startedAt }: Even
   // A balancer that only polls shows what it got from this very process: only a new answer makes that certain.
   const shows = draft.policy.balancers.find((known) => known.name === name)?.counts ?? false;
   if (!shows) return;
-  const { servers } = balancer;
   for (const view of look.servers) {
-    const own = servers[view.name];
+    const own = balancer.servers[view.name];
     // Of two looks at the same time one may have read our state, and the other, begun later, what was there before it.
     if (startedAt < Math.max(own?.write.answeredAt ?? 0, own?.applied?.at ?? 0)) continue;
     if (startedAt < draft.state.epochStartedAt) noteBeforeIntent(draft, name, view, startedAt);

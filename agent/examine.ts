@@ -22,7 +22,7 @@ import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { isInRotation } from './lifecycle/model/phase.ts';
 import type { Survey } from './lifecycle/model/survey.ts';
 import { createProbe } from './probes/create.ts';
-import { readHostServers } from './same-process.ts';
+import { readHostServers } from './examine-ports.ts';
 import { createSources } from './sessions/create.ts';
 import { createStarter } from './app/command-starter.ts';
 import type { Stopper } from './app/contracts.ts';

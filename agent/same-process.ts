@@ -2,8 +2,6 @@ import { type ServedBy, whoServes } from './app/served-places.ts';
 import type { Stopper } from './app/contracts.ts';
 import type { Balancer } from './balancers/balancer.ts';
 import type { StopConfig } from './config/config.ts';
-import type { Examination, HaproxyExamined } from './doctor/examination.ts';
-import { attempt, readout } from './doctor/readout.ts';
 import type { HostServer, Relative } from './lifecycle/model/survey.ts';
 import { withDeadline, type Clock } from './system/clock.ts';
 import { LastcallError, messageOf } from './system/error.ts';
@@ -79,28 +77,3 @@ function tooSlow(): LastcallError {
     },
   );
 }
-
-/** Which process serves each server that a HAProxy shows at another port of this machine: for `doctor`, which judges it. */
-export async function readHostServers(
-  haproxies: readonly Pick<HaproxyExamined, 'config' | 'survey'>[],
-  ports: Omit<SameProcess, 'log'>,
-  signal: AbortSignal,
-): Promise<Examination['hostServers']> {
-  const { stopper } = ports;
-  const named = { ...ports, stopper: stopper ?? NAMES_NONE };
-  const each = haproxies.map(async ({ config: { address }, survey }): Promise<Examination['hostServers']> => {
-    const servers = survey.ok ? (survey.value.onOurHost ?? []) : [];
-    if (servers.length === 0) return [];
-    const read = await attempt(() => serversOf(servers, named, signal));
-    return servers.map(({ name, of, servedAt }, at) => {
-      const served = read.ok ? readout(read.value[at] ?? 'unknown') : read;
-      return { balancer: address, name, of, servedAt, served };
-    });
-  });
-  return (await Promise.all(each)).flat();
-}
-
-/** Without a way to stop the application no process is known to be it. */
-const NAMES_NONE: Pick<Stopper, 'check'> = {
-  check: async () => ({ code: 'config', unproven: 'nothing names the process of the application' }),
-};

@@ -5,6 +5,7 @@ import { type Agent, agentOf, patience } from './rig.ts';
 import { processesOf, type WatchedProcess } from './run-delay.ts';
 import { type Sidecar, type SidecarOptions, startSidecar } from './sidecar.ts';
 import { openSite, type Site, type SiteNode, type SiteOptions } from './site.ts';
+import { wishOnDisk } from './state-file.ts';
 
 /**
  * haproxy/haproxy.cfg, three nodes, and users who come and go: one is new every 50 ms, and the last one of a node is
@@ -13,6 +14,7 @@ import { openSite, type Site, type SiteNode, type SiteOptions } from './site.ts'
 export interface CrowdedSite {
   readonly site: Site;
   readonly node: SiteNode;
+  /** Its `note`: the sidecar's desired state of that server by its record on disk. */
   readonly recorder: Recorder;
   /** Where the node's sidecar keeps its record. */
   readonly state: string;
@@ -58,7 +60,9 @@ export async function openCrowdedSite(options: CrowdedOptions = USUAL): Promise<
   const users = createUsers({ url: site.url, ...options.crowd });
   const [node] = site.nodes;
   if (node === undefined) throw new Error('the site has no nodes');
-  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/recorder`);
+  const state = `${site.dir}/${node.name}.json`;
+  const noted = (): string | null => wishOnDisk(state, SERVER);
+  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/recorder`, noted);
   const balancers = [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }];
   let last: Sidecar | null = null;
   await users.start();
@@ -66,7 +70,7 @@ export async function openCrowdedSite(options: CrowdedOptions = USUAL): Promise<
     site,
     node,
     recorder,
-    state: `${site.dir}/${node.name}.json`,
+    state,
     async start({ sections, ...changes } = {}) {
       await last?.kill();
       last = await startSidecar(site, node, patience(), {

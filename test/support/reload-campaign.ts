@@ -154,24 +154,33 @@ async function inPhase(
 }
 
 /** What a read asks after its `show info` where a write follows it on the same connection: one command a line. */
-const GOES_ON = /^show (?:stat \d+ [24] (?:\d+|-1)|servers state \S+)$/;
+const GOES_ON = /^show (?:stat #\d+ [24] (?:\d+|-1)|servers state \S+)$/;
 
 /**
  * How many exchanges of the sidecar it took each time: a look that shows the new worker, then read, write, read back.
- * The polls are one exchange each, so this is "within one poll" without a clock.
+ * The polls are one exchange each, so this is "within one poll" without a clock. Those that pass while the disk is still
+ * to take a new intent (DRAIN in place of MAINT) are not counted: how many they are is the disk's speed.
  */
 function untilSaid(exchanges: readonly Exchange[]): number[] {
   const found: number[] = [];
   let pid: string | null = null;
+  /** The new worker's first answer, which need not be of the server: a read begins with `show info`. */
+  let fresh: number | null = null;
   let since: number | null = null;
   for (const [index, { line, answer }] of exchanges.entries()) {
     const now: string | null = /^Pid: (\d+)$/m.exec(answer)?.[1] ?? pid;
-    // DOWN hides DRAIN, but a worker that has just begun has only what a state file gave it.
-    const isReady = /^app,app1,.*,(?:UP|DOWN)/m.test(answer);
-    if (pid !== null && now !== pid && isReady) since = index;
+    if (pid !== null && now !== pid) fresh = index;
     pid = now;
+    const status = /^app,app1,.*?,(UP|DOWN|DRAIN|MAINT)/m.exec(answer)?.[1];
+    if (fresh !== null && status !== undefined) {
+      // DOWN hides DRAIN, but a worker that has just begun has only what a state file gave it.
+      if (status === 'UP' || status === 'DOWN') since = fresh;
+      fresh = null;
+    }
     if (since === null || !line.startsWith(`set server ${SERVER} state `)) continue;
-    found.push(exchanges.slice(since, index).filter(({ line: one }) => !GOES_ON.test(one)).length);
+    const [first, ...later] = exchanges.slice(since, index);
+    const counted = later.filter(({ line: one, note }) => !GOES_ON.test(one) && line.endsWith(` ${note}`));
+    found.push(first === undefined ? 0 : 1 + counted.length);
     since = null;
   }
   return found;

@@ -1,10 +1,7 @@
 import type { ReloadedIn, ReloadReport } from './reload-campaign.ts';
 
-/**
- * The poll that sees it, then read and write. A new intent (DRAIN in place of MAINT) is on disk first, and polls that
- * come every 50 ms go on meanwhile; 2 or 3 are usual.
- */
-const MOST_EXCHANGES = 6;
+/** The poll that sees it, then read and write, and a poll that was under way already; 2 or 3 are usual. */
+const MOST_EXCHANGES = 4;
 
 /**
  * Which promises a reload has broken, in words.

@@ -12,7 +12,6 @@ import { bringHaproxy, installedHaproxy } from '../versions/haproxies.ts';
  * `LASTCALL_CRASH='stop write 3 half reload' npm run test:long -- crash -t installed`; those of one verb: `LASTCALL_CRASH=pooled`.
  */
 
-const RUNS = 1_900;
 /** Beside each other; more of them do not end sooner on two cores. A machine that is busy otherwise takes fewer. */
 const SITES = Number(process.env['LASTCALL_SITES'] ?? 4);
 
@@ -32,7 +31,7 @@ test.each(HAPROXIES)(
     if (found instanceof Missing) return skipped(found.message);
     process.env['PATH'] = `${found.dir}:${PATH}`;
     const all = LASTCALL_CRASH === undefined ? allPoints() : pointsNamed(LASTCALL_CRASH);
-    const points = spread(all, Math.max(1, Math.min(runs(RUNS), all.length)));
+    const points = spread(all, Math.max(1, runs(all.length)));
     const say = (text: string): void => void process.stdout.write(`crash, HAProxy ${name}: ${text}\n`);
     const { broken, ...sums } = await playCrashes({ points, sites: SITES, onBroken: say });
     say(`${found.version}: ${all.length} points, ${JSON.stringify(sums)}, ${broken.length} broken`);

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { Status } from '../../../agent/lifecycle/model/api.ts';
 import { messageOf } from '../../../agent/system/error.ts';
 import { type Agent, patience } from '../rig.ts';
 import { recordAt } from '../state-file.ts';
@@ -54,24 +55,49 @@ export async function crashAt(
   if (verb.before !== null) await endsWell(first, verb.before);
   const oldWorker = verb.hasOldWorker === true ? await openOldWorker(place) : null;
   const reboots = place.machine.reboots();
-  const known = resultsAt(place.state);
+  const known = idsAt(place.state);
   const terms = (await place.node.terms()).length;
   const crash: Crash = { place, point, verb, program, oldWorker, terms, reboots };
   const asked =
     verb.isAfterBoot === true
       ? await bootUntilKilled(place, first, point, program)
       : await askUntilKilled(place, first, point, oldWorker);
-  const id = asked.id ?? recordAt(place.state)?.op?.id ?? newIn(known, resultsAt(place.state));
+  const id = asked.id ?? idsAt(place.state).findLast((one) => !known.includes(one)) ?? null;
   const { agent, isLate, broken, grave } = await goOn(crash, id, asked);
   grave.push(...(await judgeStops(crash, id, isLate, broken)));
-  const { phase, hold } = await agent.client.status(patience());
+  const { phase, hold } = await firstLook(agent);
   const back = wayBack(phase, hold !== null);
   if (back !== null) await endsWell(agent, back);
   await until('app1 is in service again', async () =>
     (await place.site.statuses()).get('app1')?.startsWith('UP'),
   );
-  broken.push(...(verb.leaves?.(place.site.dir) ?? []));
+  broken.push(...(await leftBehind(verb, place.site.dir)));
   return { grave, broken, isMet: asked.isKilled, isBegun: id !== null, isLate, agent };
+}
+
+/** The operations that the disk knows: those that have ended, and last the one that is under way. */
+function idsAt(state: string): readonly string[] {
+  const running = recordAt(state)?.op?.id;
+  return [...resultsAt(state), ...(running === undefined ? [] : [running])];
+}
+
+/** Before its first look at HAProxy a sidecar says nothing of a hold. */
+function firstLook({ client }: Agent): Promise<Status> {
+  return until('the next sidecar knows where it is', async () => {
+    const status = await client.status(patience());
+    return status.phase !== 'starting' && status;
+  });
+}
+
+/** A slot is given back once the node is in service: its caller has the end of the operation then. */
+async function leftBehind({ leaves }: Verb, dir: string): Promise<readonly string[]> {
+  if (leaves === undefined) return [];
+  try {
+    await until('nothing is left behind', () => leaves(dir).length === 0);
+    return [];
+  } catch (error) {
+    return [messageOf(error), ...leaves(dir)];
+  }
 }
 
 interface GoneOn {
@@ -173,8 +199,4 @@ async function reloadBeside({ site, node }: CrashPlace, termsBefore: number): Pr
   );
   await site.haproxy.reload(false);
   return terms.length === 0 && (await node.terms()).length > termsBefore;
-}
-
-function newIn(before: readonly string[], now: readonly string[]): string | null {
-  return now.find((id) => !before.includes(id)) ?? null;
 }

@@ -53,16 +53,16 @@ const counts = (exchange: number, write: number): PointCounts => ({ exchange, wr
 export const VERBS = {
   drain: {
     ...usual,
-    counts: counts(22, 7),
+    counts: counts(26, 7),
     body: { operation: 'drain', ...TIMES },
     phase: 'drained',
     status: OUT,
   },
-  stop: { ...usual, counts: counts(28, 8), body: stop, phase: 'stopped', status: OUT, stops: 1 },
+  stop: { ...usual, counts: counts(42, 8), body: stop, phase: 'stopped', status: OUT, stops: 1 },
   ready: { ...usual, counts: counts(24, 8), before: stop, body: ready, phase: 'serving', status: IN },
   restart: {
     ...usual,
-    counts: counts(42, 13),
+    counts: counts(56, 13),
     body: { operation: 'restart', ...TIMES },
     phase: 'serving',
     status: IN,
@@ -93,7 +93,7 @@ export const VERBS = {
   /** `restart` in a pool whose lock is a file: each version of that is a write. */
   pooled: {
     ...usual,
-    counts: counts(44, 22),
+    counts: counts(60, 22),
     body: { operation: 'restart', ...TIMES },
     phase: 'serving',
     status: IN,
@@ -102,7 +102,7 @@ export const VERBS = {
     leaves: (dir) => claimsIn(lockOf(dir)),
   },
   /** The way out of a `reboot`. */
-  reboot: { ...usual, ...REBOOT, counts: counts(30, 10), stops: 1 },
+  reboot: { ...usual, ...REBOOT, counts: counts(42, 10), stops: 1 },
   /** The way back of the sidecar that finds itself in another boot. */
   boot: { ...usual, ...REBOOT, counts: counts(24, 10), stops: 1, isAfterBoot: true },
 } as const satisfies Readonly<Record<string, Verb>>;

@@ -221,13 +221,13 @@ export function isOverdue(draft: Draft): boolean {
     abort(draft, 'guard', `${short}, at the deadline; what was found is restored`);
     return true;
   }
-  const left = `with ${whoIsLeft(draft)} left`;
+  const left = `the deadline passed with ${whoIsLeft(draft)} left${quietSoFar(draft)}`;
   switch (op.onTimeout) {
     case 'restore':
-      abort(draft, 'deadline', `the deadline passed ${left}; what was found is restored`);
+      abort(draft, 'deadline', `${left}; what was found is restored`);
       return true;
     case 'hold':
-      stayDraining(draft, `the deadline passed ${left}; still draining, \`lastcall ready\` undoes it`);
+      stayDraining(draft, `${left}; still draining, \`lastcall ready\` undoes it`);
       return true;
     case 'force':
       if (askSlot(draft, op.deadline) === 'go') startForce(draft, 'the deadline passed', false);
@@ -235,6 +235,14 @@ export function isOverdue(draft: Draft): boolean {
     default:
       return op.onTimeout satisfies never;
   }
+}
+
+/** A caller who reads that 0 sessions were left would not know what was waited for. */
+function quietSoFar({ policy, state, at }: Draft): string {
+  const { quiet = null } = state.outing ?? {};
+  if (quiet === null || state.phase !== 'settling') return '';
+  const [so, whole] = [at - quiet.since, policy.quietMs].map((ms) => (ms / 1_000).toFixed(1));
+  return `, for ${so} s of the ${whole} s of drain.quiet`;
 }
 
 function stayDraining(draft: Draft, message: string): void {

@@ -118,6 +118,16 @@ describe('A drain', () => {
   });
 });
 
+describe('A deadline that is not longer than quiet', () => {
+  test('says for how long there was no user, and how long that should have been', () => {
+    const it = scene({ quietMs: MINUTE });
+    const { message = '' } = it.ended(it.ask('drain', { timeoutMs: MINUTE / 2 }));
+    expect(message).toMatch(
+      /^the deadline passed with 0 sessions left, for (?:29|30)\.\d s of the 60\.0 s of drain\.quiet; what was found is restored$/,
+    );
+  });
+});
+
 describe('A deadline of thirty minutes', () => {
   test('restores what was found', () => {
     const it = scene();

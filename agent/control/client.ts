@@ -194,7 +194,7 @@ function unreachable(error: unknown, path: string, elapsedMs: number): LastcallE
   if (isLastcallError(error) && error.code !== 'agent-unreachable') return error;
   const { why, next } = WHY[errnoOf(error) ?? ''] ?? {
     why: messageOf(error),
-    next: 'see whether the sidecar is alive, and ask `lastcall status`',
+    next: 'see whether its process runs, and what its log says; `lastcall status --haproxy ADDR` shows the servers without it',
   };
   return new LastcallError('agent-unreachable', `no sidecar answers at ${path}: ${why}`, {
     target: path,

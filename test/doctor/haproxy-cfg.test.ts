@@ -32,9 +32,10 @@ backend worst from base
   use-server app1 if { path /x }
 .endif
   use-server app2 if { path /x }
-  default-server on-marked-down shutdown-sessions
+  default-server on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions
   server app1 127.0.0.1:${app.port} cookie a check agent-check agent-port 1 agent-inter 30s
   server app2 127.0.0.1:1 cookie b
+  server spare 127.0.0.1:2 cookie c backup
 `,
     { statsMaxconn: 10 },
   );
@@ -58,7 +59,14 @@ function look(haproxyFile: string | null, more = {}): Promise<Seen> {
 describe('haproxy.cfg', () => {
   test('shows each line that moves users, keeps them or repeats their requests, with its place', async () => {
     const { found, unseen } = await look(file);
-    for (const id of ['option-persist', 'force-persist', 'use-server', 'on-marked-down', 'cookie-mode'])
+    for (const id of [
+      'option-persist',
+      'force-persist',
+      'use-server',
+      'on-marked-down',
+      'on-marked-up',
+      'cookie-mode',
+    ])
       expect({ id, found: found[id] }).toEqual({ id, found: [expect.stringContaining(`${file}:`)] });
     for (const id of ['redispatch', 'retry-on', 'init-state', 'slowstart-never', 'timeout-check'])
       expect({ id, found: found[id] }).toEqual({ id, found: [expect.stringContaining('worst')] });
@@ -73,6 +81,18 @@ describe('haproxy.cfg', () => {
   test('shows the check of HAProxy, which makes a session at each request', async () => {
     const { found } = await look(file);
     expect(found['check-makes-sessions']?.join()).toContain(`127.0.0.1:${app.port}/jsp`);
+  });
+
+  test('shows the server whose return cuts the users of a node that is a backup, and nothing where none is one', async () => {
+    const other = join(haproxy.dir, 'pair.cfg');
+    const servers = (own: string): string =>
+      `backend worst\n  server app1 127.0.0.1:1 ${own}\n  server app2 127.0.0.1:2 on-marked-up shutdown-backup-sessions\n`;
+    await writeFile(other, servers('backup'));
+    expect((await look(other)).found['on-marked-up']).toEqual([
+      `${other}:3: backend worst: server app2: on-marked-up shutdown-backup-sessions, and app1 is a backup`,
+    ]);
+    await writeFile(other, servers('on-marked-up shutdown-backup-sessions'));
+    expect((await look(other)).found['on-marked-up']).toBeUndefined();
   });
 
   test('that was not given, that has other servers, or that cannot be read, shows nothing', async () => {

@@ -67,6 +67,23 @@ export function serverSettings(lines: readonly FileLine[], server: string): Serv
   return null;
 }
 
+/**
+ * All servers of a proxy by their names; a `server-template` is its first server.
+ * @param lines as `linesFor` gives them
+ */
+export function allServers(lines: readonly FileLine[]): ReadonlyMap<string, ServerSettings> {
+  const names = lines.flatMap(({ words: [keyword, name = ''] }) => {
+    if (keyword === 'server') return [name];
+    return keyword === 'server-template' ? [`${name}1`] : [];
+  });
+  return new Map(
+    names.flatMap((name) => {
+      const settings = serverSettings(lines, name);
+      return settings === null ? [] : [[name, settings] as const];
+    }),
+  );
+}
+
 /** The value behind a server's keyword, the last one written; null where it is not there. */
 export function valueOf({ words }: ServerSettings, keyword: string): string | null {
   const at = words.lastIndexOf(keyword);

@@ -1,6 +1,15 @@
-import { globalLines, lastLine, optionLine, timeMs, valueOf } from '../haproxy-file/settings.ts';
+import {
+  allServers,
+  globalLines,
+  hasFlag,
+  lastLine,
+  optionLine,
+  type ServerSettings,
+  timeMs,
+  valueOf,
+} from '../haproxy-file/settings.ts';
 import { CLEAR, found, together, unseen, type Sighting } from '../trap.ts';
-import { fileTrap, line, setting, type FileTrap, type FileServer } from './in-file.ts';
+import { at, fileTrap, line, setting, type FileTrap, type FileServer } from './in-file.ts';
 
 /** Lines of haproxy.cfg that send users elsewhere, or keep them there (BEHAVIOUR.md#who-still-reaches-a-server). */
 
@@ -78,6 +87,23 @@ function markedDown(place: FileServer): Sighting {
   return what === 'shutdown-sessions' ? setting(place, `on-marked-down ${what}`) : CLEAR;
 }
 
+const BACKUPS_CUT = 'shutdown-backup-sessions';
+const cutsBackups = (one: ServerSettings): boolean =>
+  !hasFlag(one, 'backup') && valueOf(one, 'on-marked-up') === BACKUPS_CUT;
+
+/** Our return cuts the users of the backups; where ours is a backup, the return of another server cuts ours. */
+function markedUp(place: FileServer): Sighting {
+  const all = allServers(place.lines);
+  if (cutsBackups(place.settings) && [...all.values()].some((one) => hasFlag(one, 'backup')))
+    return setting(place, `on-marked-up ${BACKUPS_CUT}`);
+  const [cutter] = hasFlag(place.settings, 'backup') ? [...all].filter(([, one]) => cutsBackups(one)) : [];
+  if (cutter === undefined) return CLEAR;
+  const [name, settings] = cutter;
+  return found(
+    at(place, settings, `server ${name}: on-marked-up ${BACKUPS_CUT}, and ${place.server} is a backup`),
+  );
+}
+
 const SEEN: readonly FileTrap[] = [
   {
     id: 'option-persist',
@@ -107,6 +133,14 @@ const SEEN: readonly FileTrap[] = [
     consequence: 'MAINT, or one failed health check, cuts every open request and websocket of the server',
     fix: 'take `on-marked-down shutdown-sessions` out; `onTimeout: force` closes what is left',
     see: markedDown,
+  },
+  {
+    id: 'on-marked-up',
+    severity: 'breaks',
+    consequence:
+      'a server that comes back, as this one does after each stop, cuts every open request and websocket of the backup servers',
+    fix: 'take `on-marked-up shutdown-backup-sessions` out: users at a backup finish there, and new ones come to this server',
+    see: markedUp,
   },
   {
     id: 'state-file-ignored',

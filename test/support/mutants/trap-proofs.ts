@@ -85,6 +85,7 @@ export const TRAP_PROOFS: Readonly<Record<string, TrapProof>> = {
   'force-persist': IN_FILE,
   'use-server': IN_FILE,
   'on-marked-down': IN_FILE,
+  'on-marked-up': IN_FILE,
   'state-file-ignored': IN_FILE,
   'cookie-mode': IN_FILE,
   redispatch: IN_FILE,

@@ -107,9 +107,13 @@ async function oneRound(
   const { tally, inside } = arena;
   const claim = claimOf(arena.pool, name, { slots: arena.slots });
   const thawed = arena.fate === 'cut-off-early' ? freeze(link, arena) : null;
-  while (!holds(await calm(() => lock.take(claim, signal)), claim.id)) {
+  for (;;) {
+    const asked = performance.now();
+    if (holds(await calm(() => lock.take(claim, signal)), claim.id)) break;
     await freeTheDead(lock, tally, signal);
-    await sleep(5 + arena.random() * 20, undefined, { signal }).catch(() => signal.throwIfAborted());
+    // Twenty nodes that ask without a pause leave a slow machine no time to renew their leases: it would not end.
+    const pauseMs = Math.max(5 + arena.random() * 20, performance.now() - asked);
+    await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
   tally.taken += 1;
   if (arena.fate === 'cut-off-late' || thawed !== null) await (thawed ?? freeze(link, arena));

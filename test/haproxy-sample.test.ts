@@ -50,7 +50,7 @@ describe('haproxy/haproxy.cfg', () => {
     const lines = readFileSync(SAMPLE, 'utf8')
       .split('\n')
       .filter((line) => !line.trim().startsWith('#'));
-    expect(lines.join('\n')).not.toMatch(/on-marked-down|force-persist|use-server|maxidle|maxlife/);
+    expect(lines.join('\n')).not.toMatch(/on-marked-|force-persist|use-server|maxidle|maxlife/);
   });
 
   test('binds a user to a node, also in DRAIN, where no new user comes', async () => {

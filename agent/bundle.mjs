@@ -2,7 +2,7 @@
 // ships it, and the tests start it. Why a few files and not one: agent/ARCHITECTURE.md.
 import { build } from 'esbuild';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commonJsName, toCommonJs } from './common-js.mjs';
 import { withoutUnused } from './without-unused.mjs';
@@ -44,11 +44,10 @@ const twoCommonParts = (small) => ({
 
 const { version } = readJson(join(ROOT, 'package.json'));
 const { outputFiles, metafile } = await bundle(smallOnes((await bundle([])).metafile));
-const unneeded = importsOfHelpers(metafile);
 const parts = await Promise.all(
   outputFiles.map(async ({ path, text }) => ({
     name: commonJsName(path.slice(OUT.length + 1)),
-    contents: await toCommonJs(text.replaceAll(unneeded, '')),
+    contents: await toCommonJs(text),
   })),
 );
 install([...parts, { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) }]);
@@ -93,16 +92,6 @@ function smallOnes({ outputs }) {
     .filter(({ bytes, entryPoint }) => entryPoint === undefined && bytes < SMALL)
     .flatMap(({ inputs }) => Object.keys(inputs))
     .filter((input) => input.startsWith('agent/'));
-}
-
-/**
- * The imports of esbuild's own helpers (a file without a module) that take nothing from it: they are there for the order
- * of its effects, and it has none. `status` reads a file less.
- */
-function importsOfHelpers({ outputs }) {
-  const helpers = Object.entries(outputs).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
-  const names = helpers.map(([name]) => basename(name).replaceAll('.', '\\.'));
-  return new RegExp(`\\bimport"\\./(?:code/)?(?:${names.join('|')})";`, 'g');
 }
 
 /** Puts a whole directory in place, so that no file of an older build is left and a build that fails changes nothing. */

@@ -34,7 +34,7 @@ test.each(Object.entries(FAULTS))('%s: the campaign finds it', async (name, isOn
       found.push(point);
     };
     const sums = await playCrashes({ points: chosen, sites: 1, program, onBroken, untilBroken: true });
-    say(`found after ${sums.runs} of ${chosen.length} points`);
+    say(`${sums.broken.length > 0 ? 'found' : 'not found'} after ${sums.runs} of ${chosen.length} points`);
     expect(sums.broken).not.toEqual([]);
     // A defect that the program has without it proves nothing.
     const point = found.at(-1) as KillPoint;

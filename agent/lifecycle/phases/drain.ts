@@ -242,7 +242,7 @@ function quietSoFar({ policy, state, at }: Draft): string {
   const { quiet = null } = state.outing ?? {};
   if (quiet === null || state.phase !== 'settling') return '';
   const [so, whole] = [at - quiet.since, policy.quietMs].map((ms) => (ms / 1_000).toFixed(1));
-  return `, for ${so} s of the ${whole} s of drain.quiet`;
+  return `, and quiet had lasted ${so} s of ${whole} s`;
 }
 
 function stayDraining(draft: Draft, message: string): void {

@@ -123,7 +123,7 @@ describe('A deadline that is not longer than quiet', () => {
     const it = scene({ quietMs: MINUTE });
     const { message = '' } = it.ended(it.ask('drain', { timeoutMs: MINUTE / 2 }));
     expect(message).toMatch(
-      /^the deadline passed with 0 sessions left, for (?:29|30)\.\d s of the 60\.0 s of drain\.quiet; what was found is restored$/,
+      /^the deadline passed with 0 sessions left, and quiet had lasted (?:29|30)\.\d s of 60\.0 s; what was found is restored$/,
     );
   });
 });

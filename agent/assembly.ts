@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { AgentCheckServer } from './balancers/agent-check/server.ts';
 import { composeEngine, createBalancers, type World } from './compose.ts';
 import type { Config } from './config/config.ts';
@@ -18,6 +17,7 @@ import type { RunningStopRecord } from './app/running-stop-record.ts';
 import type { PidFileRecords } from './app/pid-file-record.ts';
 import type { ListenPlace } from './system/listen-error.ts';
 import type { ListenSockets } from './system/listen-sockets.ts';
+import { randomId } from './system/random-id.ts';
 
 /** All that a configuration makes: the engine, the servers that balancers poll, the calendar. */
 export interface Assembly {
@@ -107,7 +107,7 @@ function scheduleOf(
     submit: (kind, reason) =>
       submit({
         ...OWN_TERMS,
-        id: randomUUID(),
+        id: randomId(),
         kind,
         reason,
         by: 'schedule',

@@ -2,7 +2,7 @@
 // ships it, and the tests start it. Why a few files and not one: agent/ARCHITECTURE.md.
 import { build } from 'esbuild';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commonJsName, toCommonJs } from './common-js.mjs';
 import { withoutUnused } from './without-unused.mjs';
@@ -15,6 +15,8 @@ const FIRST = 'agent/cli/program.ts';
 const SECOND = 'agent/cli/parse.ts';
 /** What later parts share and is smaller than this, in bytes, is in the second part: a file of its own costs more. */
 const SMALL = 4_000;
+/** The import of a part of which no name is used. */
+const NOTHING_IMPORTED = /import"\.{1,2}\/(?:code\/)?([\w-]+\.mjs)";/g;
 
 /**
  * Lets each part that is loaded later import what commands have loaded by then. Without it esbuild writes one more file
@@ -44,10 +46,13 @@ const twoCommonParts = (small) => ({
 
 const { version } = readJson(join(ROOT, 'package.json'));
 const { outputFiles, metafile } = await bundle(smallOnes((await bundle([])).metafile));
+const helpers = partsWithoutModule(metafile);
 const parts = await Promise.all(
   outputFiles.map(async ({ path, text }) => ({
     name: commonJsName(path.slice(OUT.length + 1)),
-    contents: await toCommonJs(text),
+    contents: await toCommonJs(
+      text.replaceAll(NOTHING_IMPORTED, (all, name) => (helpers.has(name) ? '' : all)),
+    ),
   })),
 );
 install([...parts, { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) }]);
@@ -72,8 +77,8 @@ function bundle(small) {
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
-    // Names stay, so that a stack trace names what the sources name. Shorter ones, with `keepNames` to give each function its
-    // name back as it is loaded, cost 10 ms more at each start.
+    // Names of functions stay, so that a stack trace names what the sources name; common-js.mjs shortens the others. esbuild
+    // shortens all, with `keepNames` to give each function its name back as it is loaded: 10 ms more at each start.
     minifyWhitespace: true,
     minifySyntax: true,
     // They stand in THIRD-PARTY.txt, whole.
@@ -92,6 +97,14 @@ function smallOnes({ outputs }) {
     .filter(({ bytes, entryPoint }) => entryPoint === undefined && bytes < SMALL)
     .flatMap(({ inputs }) => Object.keys(inputs))
     .filter((input) => input.startsWith('agent/'));
+}
+
+/** The file names of the parts that hold esbuild's own functions alone: to load one has no effect. */
+function partsWithoutModule({ outputs }) {
+  const found = Object.entries(outputs).filter(
+    ([, { inputs, entryPoint }]) => entryPoint === undefined && Object.keys(inputs).length === 0,
+  );
+  return new Set(found.map(([name]) => basename(name)));
 }
 
 /** Puts a whole directory in place, so that no file of an older build is left and a build that fails changes nothing. */

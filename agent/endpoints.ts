@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { polledAddresses } from './assembly.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
@@ -13,6 +12,7 @@ import type { EngineHost, EngineHostParts } from './engine-host.ts';
 import type { AtTheEnd } from './system/closing.ts';
 import { createLabelledCounts } from './system/labelled-counts.ts';
 import type { ListenPlace } from './system/listen-error.ts';
+import { randomId } from './system/random-id.ts';
 import { type Audit, withAudit } from './telemetry/audit.ts';
 import { type HookCounts, openPhaseHooks } from './telemetry/phase-hooks.ts';
 import { withAlarms } from './telemetry/with-alarms.ts';
@@ -116,7 +116,7 @@ async function openPrestop(
 function prestopRequest(timeoutMs: number): Request {
   return {
     ...OWN_TERMS,
-    id: randomUUID(),
+    id: randomId(),
     kind: 'drain',
     reason: 'preStop',
     by: 'prestop',

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { operate } from './engine/operate.ts';
@@ -30,6 +29,7 @@ import { createStopper } from './app/create.ts';
 import { createPidFileRecords } from './app/pid-file-record.ts';
 import { LastcallError } from './system/error.ts';
 import { bootId } from './system/process.ts';
+import { randomId } from './system/random-id.ts';
 import { userName } from './system/user-name.ts';
 import { readLock, whyUnwritable } from './examine-rights.ts';
 import { drainOnTrial } from './trial-drain.ts';
@@ -251,7 +251,7 @@ async function tryDrain(config: Config, canStop: boolean, world: World): Promise
   try {
     await engine.start();
     const kind = canStop ? 'stop' : 'drain';
-    const about = { id: randomUUID(), kind, reason: 'doctor', by: 'doctor' } as const;
+    const about = { id: randomId(), kind, reason: 'doctor', by: 'doctor' } as const;
     const { objections, code, message } = await operate(engine, { ...OWN_TERMS, ...about, dryRun: true });
     if (objections !== undefined) return objections;
     throw new LastcallError(code, message ?? `the dry run ended with ${code}`);

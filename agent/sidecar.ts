@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
@@ -13,6 +12,7 @@ import { assemble } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
 import { openEndpoints, placesOf } from './endpoints.ts';
 import type { World } from './compose.ts';
+import { randomId } from './system/random-id.ts';
 import { openAudit } from './telemetry/audit.ts';
 import type { Engine } from './engine/engine.ts';
 import { openDueRuns } from './engine/due-runs.ts';
@@ -162,7 +162,7 @@ function handleSignalsAsParent(
     asked = true;
     const request: Request = {
       ...OWN_TERMS,
-      id: randomUUID(),
+      id: randomId(),
       kind: 'stop',
       reason: name,
       by: 'signal',

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
 import type { LiveRequest } from './cli/ports.ts';
 import { composeEngine, type World } from './compose.ts';
@@ -25,6 +24,7 @@ import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { sleep, withDeadline } from './system/clock.ts';
 import { LastcallError, messageOf } from './system/error.ts';
 import { httpGet, parseHttpUrl } from './system/http.ts';
+import { randomId } from './system/random-id.ts';
 
 /**
  * `lastcall doctor --live`: the node goes to DRAIN for as long as two requests take, and what was found is put back, by the
@@ -111,7 +111,7 @@ interface Trial {
 }
 
 async function tried(engine: Engine, trial: Trial, world: World): Promise<LiveProof> {
-  const id = randomUUID();
+  const id = randomId();
   const about = { id, kind: 'drain', reason: 'doctor --live', by: 'doctor' } as const;
   const request = {
     ...OWN_TERMS,

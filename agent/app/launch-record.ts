@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import type { Proof } from '../lifecycle/model/observation.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
 import { leaderWith } from '../system/process.ts';
+import { randomId } from '../system/random-id.ts';
 
 /**
  * Which process the child is, on disk. A sidecar may be killed between the start of its child and the record that
@@ -67,7 +67,7 @@ export function createLaunchRecord(
   };
   return {
     async begin() {
-      id = randomUUID();
+      id = randomId();
       await write(null);
       return { [LAUNCH_ENV]: id };
     },

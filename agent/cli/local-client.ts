@@ -1,6 +1,7 @@
 import type { ControlEvent } from '../control/protocol.ts';
 import { parseRequest } from '../control/parse-request.ts';
 import type { Service } from '../engine/service.ts';
+import { randomId } from '../system/random-id.ts';
 import type { OperationClient } from './wait-for-result.ts';
 
 /** The engine of this process in the place of a sidecar. */
@@ -8,8 +9,7 @@ export function createLocalClient(service: Service): OperationClient {
   return {
     submit: async (body, signal) => {
       signal.throwIfAborted();
-      const { randomUUID } = await import('node:crypto');
-      return untilAborted(service.submit(parseRequest(body, randomUUID())), signal);
+      return untilAborted(service.submit(parseRequest(body, randomId())), signal);
     },
     operation: async (id) => {
       const result = service.result(id);

@@ -69,21 +69,20 @@ export async function sendHttp(
 }
 
 async function answer(socket: Socket): Promise<ControlReply> {
-  const pieces = (socket as AsyncIterable<string>)[Symbol.asyncIterator]();
   let text = '';
   for (;;) {
-    const { value, done } = await pieces.next();
-    text += done === true ? '' : value;
+    const piece = await nextPiece(socket);
+    text += piece ?? '';
     const head = HEAD.exec(text);
     if (head !== null) {
       const [whole, status] = head;
       return {
         status: Number(status),
-        body: bodyOf(socket, whole, text.slice(whole.length), pieces),
+        body: bodyOf(socket, whole, text.slice(whole.length)),
         end: (error) => void socket.destroy(error),
       };
     }
-    if (done === true || !isHttpSoFar(text) || text.length > MAX_HEAD_CHARACTERS) {
+    if (piece === null || !isHttpSoFar(text) || text.length > MAX_HEAD_CHARACTERS) {
       throw new LastcallError('agent-unreachable', text === '' ? 'it hung up' : NO_HTTP);
     }
   }
@@ -94,26 +93,49 @@ function isHttpSoFar(text: string): boolean {
   return text.startsWith(HTTP) || HTTP.startsWith(text);
 }
 
-async function* bodyOf(
-  socket: Socket,
-  head: string,
-  first: string,
-  rest: AsyncIterator<string>,
-): AsyncGenerator<string, void> {
+async function* bodyOf(socket: Socket, head: string, first: string): AsyncGenerator<string, void> {
   const announced = /\r\ncontent-length: (\d+)\r\n/i.exec(head)?.[1];
+  const whole = announced === undefined ? Infinity : Number(announced);
   let length = 0;
   try {
-    for (let text = first; ;) {
+    for (let text: string | null = first; text !== null; text = await nextPiece(socket)) {
       length += Buffer.byteLength(text);
       if (text !== '') yield text;
-      const { value, done } = await rest.next();
-      if (done === true) break;
-      text = value;
+      // The sidecar closes the connection later than it answers.
+      if (length >= whole) break;
     }
-    if (announced !== undefined && length !== Number(announced)) {
+    if (whole !== Infinity && length !== whole) {
       throw new LastcallError('agent-unreachable', 'it hung up in the middle of its answer');
     }
   } finally {
     socket.destroy();
   }
+}
+
+/**
+ * What has arrived, or will next; null at the end. The socket's own iterator takes 1.5 ms at its first step, a tenth of
+ * what `status` adds to Node itself.
+ * @throws the error with which the socket was destroyed
+ */
+async function nextPiece(socket: Socket): Promise<string | null> {
+  for (;;) {
+    const piece = socket.read() as string | null;
+    if (piece !== null) return piece;
+    if (socket.errored !== null) throw socket.errored;
+    if (socket.readableEnded || socket.destroyed) return null;
+    await changed(socket);
+  }
+}
+
+const CHANGES = ['readable', 'end', 'error', 'close'] as const;
+
+/** Until the socket has something new: data, its end, or an error. */
+function changed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const change of CHANGES) socket.off(change, done);
+      resolve();
+    };
+    for (const change of CHANGES) socket.on(change, done);
+  });
 }

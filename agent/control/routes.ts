@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Service } from '../engine/service.ts';
 import { isLastcallError, messageOf } from '../system/error.ts';
+import { randomId } from '../system/random-id.ts';
 import type { ApiProblem } from './protocol.ts';
 import { parseRequest } from './parse-request.ts';
 import { parseUnlock } from './parse-unlock.ts';
@@ -108,7 +108,7 @@ async function dispatch(
 }
 
 async function submit({ service }: RoutePorts, { request }: Exchange): Promise<RouteAnswer> {
-  const read = await readBody(request, (body) => parseRequest(body, randomUUID()));
+  const read = await readBody(request, (body) => parseRequest(body, randomId()));
   if (!read.ok) return problem(read.status, read.message);
   const submitted = await service.submit(read.value);
   if (submitted.accepted) {

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, link, lstat, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
+import { randomId } from '../system/random-id.ts';
 
 /**
  * A text that several processes of one machine replace by comparison: a directory of numbered files, of which the one
@@ -86,7 +86,7 @@ export async function replace(
   mayStill: () => void,
 ): Promise<Replaced> {
   if (Buffer.byteLength(text) > MAX_BYTES) throw tooLong(directory, Buffer.byteLength(text));
-  const own = join(directory, `new-${randomUUID()}`);
+  const own = join(directory, `new-${randomId()}`);
   const number = before.number + 1;
   const target = join(directory, String(number));
   try {

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { readlinkSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { randomId } from '../system/random-id.ts';
 import { type Address, isThisMachine } from './address.ts';
 
 /**
@@ -22,7 +22,7 @@ function directoryOf(path: string): string {
     return `directory ${dev}:${ino}`;
   } catch {
     // The directory is unknown: no other sidecar has this random text.
-    return `directory unknown ${randomUUID()}`;
+    return `directory unknown ${randomId()}`;
   }
 }
 

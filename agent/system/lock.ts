@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, open, readdir, realpath, unlink } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
@@ -6,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Clock } from './clock.ts';
 import { makeDirectory } from './directory.ts';
 import { LastcallError, errnoOf, isLastcallError, messageOf } from './error.ts';
+import { randomId } from './random-id.ts';
 import { whyNotTrusted } from './trust.ts';
 import { answersAt } from './unix-probe.ts';
 
@@ -83,7 +83,7 @@ async function deadIn(directory: string, clock: Clock): Promise<number | 'held'>
 
 /** @returns false when another process holds it */
 async function holds(server: Server, directory: string, clock: Clock): Promise<boolean> {
-  const own = `new-${randomUUID()}`;
+  const own = `new-${randomId()}`;
   await listening(server, join(directory, own));
   try {
     for (let round = 0; round < ROUNDS; round += 1) {

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { randomId } from './random-id.ts';
 
 /**
  * A file without a name. A process that writes to it can go on when we have ended: it never breaks, as a pipe to us
@@ -22,7 +22,7 @@ const { O_APPEND, O_CREAT, O_EXCL, O_RDWR } = constants;
 
 /** @throws the system's error, where no temporary file can be made (a read-only container) */
 export function openSpool(): Spool {
-  const path = join(tmpdir(), `lastcall-${randomUUID()}`);
+  const path = join(tmpdir(), `lastcall-${randomId()}`);
   const fd = openSync(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0o600);
   unlinkSync(path);
   let isTrimmed = false;

@@ -9,7 +9,7 @@ import { bringHaproxy, installedHaproxy } from '../versions/haproxies.ts';
 /**
  * kill -9 of the sidecar at every write and every exchange of every verb, with and without a reload in the same moment,
  * under users who come and go: each point once on each HAProxy. One point alone:
- * `LASTCALL_CRASH='stop write 3 half reload' npm run test:long -- crash -t installed`; those of one verb: `LASTCALL_CRASH=pooled`.
+ * `LASTCALL_CRASH='stop write 3 half reload' npm run test:long -- crash -t installed`; those of one verb or moment: `LASTCALL_CRASH=pooled`.
  */
 
 /** Beside each other; more of them do not end sooner on two cores. A machine that is busy otherwise takes fewer. */

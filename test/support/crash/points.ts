@@ -2,7 +2,7 @@ import { VERB_NAMES, VERBS, type VerbName } from './verbs.ts';
 
 /** The moments of a verb in which its sidecar is killed, counted from outside. */
 
-/** `half`: the new text is on disk, and has not the file's name. */
+/** `half`: the new text is on disk, and has not the file's name; the disk is slow there. */
 export const MOMENTS = { write: ['before', 'half', 'after'], exchange: ['before', 'after'] } as const;
 export type PointKind = keyof typeof MOMENTS;
 export type Moment = (typeof MOMENTS)[PointKind][number];
@@ -40,12 +40,12 @@ export function nameOf({ verb, what, n, moment, reload }: KillPoint): string {
 }
 
 /**
- * The points of a name: of one verb, or one alone.
+ * The points of a name: of one verb, of one moment (`half`), or one alone.
  * @throws Error for a text that names none
  */
 export function pointsNamed(name: string): readonly KillPoint[] {
-  const ofVerb = allPoints().filter(({ verb }) => verb === name);
-  return ofVerb.length > 0 ? ofVerb : [pointNamed(name)];
+  const several = allPoints().filter(({ verb, moment }) => verb === name || moment === name);
+  return several.length > 0 ? several : [pointNamed(name)];
 }
 
 /**

@@ -37,8 +37,9 @@ export async function latency(nodes: StoppedNodes, signal: AbortSignal): Promise
   const missing = missingOf(ANSIBLE);
   const [waits, ansible]: [number[], number[]] = [[], []];
   for (let run = 0; run < RUNS; run++) {
-    waits.push(await stopOnce(nodes, signal));
-    if (missing === null && run < ANSIBLE_RUNS) ansible.push(await stopByAnsible(nodes, signal));
+    waits.push(await stopOnce(nodes, share(run, RUNS), signal));
+    if (missing === null && run < ANSIBLE_RUNS)
+      ansible.push(await stopByAnsible(nodes, share(run, ANSIBLE_RUNS), signal));
   }
   // By default zero has to hold for a second more.
   const name = 'from the last session to the stop signal, `quiet: 0s`';
@@ -62,38 +63,50 @@ export async function latency(nodes: StoppedNodes, signal: AbortSignal): Promise
   return [row, { ...row, kind: 'ratio', name: beside, limit: 1 / TIMES_SOONER, peer, how }];
 }
 
-async function stopOnce({ site, ours, sidecar }: StoppedNodes, signal: AbortSignal): Promise<number> {
+/** Where in the time from one question to the next a session ends: in each run elsewhere, and all of that time is met. */
+function share(run: number, runs: number): number {
+  return (run + 0.5) / runs;
+}
+
+async function stopOnce(
+  { site, ours, sidecar }: StoppedNodes,
+  at: number,
+  signal: AbortSignal,
+): Promise<number> {
   const app = await startStopWatch(ours);
   try {
     await succeed(sidecar, ['ready', '--json'], signal);
     const stop = (): Promise<void> => succeed(sidecar, ['stop', '--json', '--reason', 'bench'], signal);
-    // Not always at the same moment between two polls.
-    return await waitedFor(site, ours, app, stop, 700);
+    return await waitedFor(site, ours, app, stop, 700 * at);
   } finally {
     app.kill('SIGKILL');
   }
 }
 
-async function stopByAnsible({ site, theirs }: StoppedNodes, signal: AbortSignal): Promise<number> {
+async function stopByAnsible(
+  { site, theirs }: StoppedNodes,
+  at: number,
+  signal: AbortSignal,
+): Promise<number> {
   const app = await startStopWatch(theirs);
   const { socket } = site.haproxy;
   try {
     await ask(socket, `set server app/${theirs.name} state ready`);
     await until(`${theirs.name} is UP`, async () => (await site.statuses()).get(theirs.name) === 'UP');
     const stop = (): Promise<void> => runCommand(playbook(theirs, socket, ['--tags', 'stop']), {}, signal);
-    return await waitedFor(site, theirs, app, stop, ANSIBLE_INTERVAL_MS);
+    return await waitedFor(site, theirs, app, stop, ANSIBLE_INTERVAL_MS * at);
   } finally {
     app.kill('SIGKILL');
   }
 }
 
-/** Begins a stop, ends the last session at some moment of `withinMs`, and returns how long the application then waited for its SIGTERM, in ms. */
+/** Begins a stop, ends the last session so long after, and returns how long the application then waited for its SIGTERM, in ms. */
 async function waitedFor(
   site: Site,
   node: SiteNode,
   app: ChildProcess,
   stop: () => Promise<void>,
-  withinMs: number,
+  afterMs: number,
 ): Promise<number> {
   const session = get(`${site.url}/stay`, { headers: { cookie: `SRV=${node.name}` } });
   const [answer] = (await once(session, 'response')) as [IncomingMessage];
@@ -103,7 +116,7 @@ async function waitedFor(
     stopped,
     until(`${node.name} drains`, async () => (await site.statuses()).get(node.name)?.startsWith('DRAIN')),
   ]);
-  await sleep(300 + Math.random() * withinMs);
+  await sleep(300 + afterMs);
   const measured = once(app, 'message') as Promise<[{ readonly waitedMs: number }]>;
   await fetch(`${node.url}/end`);
   const [{ waitedMs }] = await measured;

@@ -40,7 +40,13 @@ describe('The Ansible role', () => {
 
   test('has an inventory whose configuration is right', async () => {
     const { lastcall } = parse(textOf(`${FOLDER}/hosts.yml`)) as {
-      readonly lastcall: { readonly vars: { readonly lastcall_config: object } };
+      readonly lastcall: {
+        readonly vars: {
+          readonly lastcall_config: object;
+          readonly lastcall_groups: readonly string[];
+          readonly lastcall_secrets: Readonly<Record<string, string>>;
+        };
+      };
     };
     const written = stringify(lastcall.vars.lastcall_config).replaceAll('{{ lastcall_node }}', 'app1');
     // The certificates are not here.
@@ -49,5 +55,10 @@ describe('The Ansible role', () => {
     expect(await configOf(written.replace(tls, '').replace('tls://', 'tcp://'))).toMatchObject({
       node: 'app1',
     });
+    // The role writes each file that is named, and asks for no group of a HAProxy that is elsewhere.
+    const { lastcall_secrets: secrets, lastcall_groups: groups } = lastcall.vars;
+    const files = [...written.matchAll(/\/etc\/lastcall\/([\w.]+)/g)].map(([, name]) => name);
+    expect(files).toEqual(Object.keys(secrets));
+    expect(groups).toEqual([]);
   });
 });

@@ -95,6 +95,31 @@ describe('haproxy.cfg', () => {
     expect((await look(other)).found['on-marked-up']).toBeUndefined();
   });
 
+  test('shows a server-state file that is another one than ours', async () => {
+    const other = join(haproxy.dir, 'state.cfg');
+    const written = async (global: string, loads: string): Promise<readonly string[] | undefined> => {
+      await writeFile(
+        other,
+        `global\n  ${global}\ndefaults\n  load-server-state-from-file ${loads}\nbackend worst\n  server app1 127.0.0.1:1\n`,
+      );
+      return (await look(other)).found['state-file-ignored'];
+    };
+    const named = join(haproxy.dir, 'state');
+    expect(await written('server-state-file /var/lib/haproxy/state', 'global')).toEqual([
+      expect.stringContaining(`HAProxy loads /var/lib/haproxy/state, and stateFile is ${named}`),
+    ]);
+    expect(await written(`server-state-file ${named}`, 'global')).toBeUndefined();
+    expect(
+      await written(`server-state-base ${haproxy.dir}/\n  server-state-file state`, 'global'),
+    ).toBeUndefined();
+    expect(await written(`server-state-base ${haproxy.dir}`, 'local')).toEqual([
+      expect.stringContaining(`HAProxy loads ${haproxy.dir}/worst`),
+    ]);
+    expect(await written('maxconn 10', 'none')).toEqual([
+      expect.stringContaining('no load-server-state-from-file'),
+    ]);
+  });
+
   test('that was not given, that has other servers, or that cannot be read, shows nothing', async () => {
     const none = await look(null);
     expect(none.found['option-persist']).toBeUndefined();

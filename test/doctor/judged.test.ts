@@ -160,6 +160,23 @@ describe('Units of systemd', () => {
     expect(sighting('other-user', { sidecarUnit, user: 'lastcall' }).unseen).toEqual([]);
     const open = readout({ name: 'lastcall.service', properties: { PrivateTmp: 'no', User: 'lastcall' } });
     expect(sighting('private-tmp', { sidecarUnit: open }).found).toEqual([]);
+    const home = readout({ name: 'lastcall.service', properties: { ProtectHome: 'read-only' } });
+    expect(sighting('private-tmp', { sidecarUnit: home }).found).toEqual([]);
+  });
+
+  test('an application whose session files are in a /tmp of its own, where the sidecar would count none', () => {
+    const sidecarUnit = readout({ name: 'lastcall.service', properties: { PrivateTmp: 'no' } });
+    const its = (PrivateTmp: string) =>
+      sighting('private-tmp', {
+        sidecarUnit,
+        appUnit: readout({ name: 'tomcat10.service', properties: { PrivateTmp } }),
+      });
+    expect(its('yes')).toEqual({
+      found: [expect.stringContaining('tomcat10.service has PrivateTmp=yes')],
+      unseen: [],
+    });
+    expect(its('no')).toEqual({ found: [], unseen: [] });
+    expect(sighting('private-tmp', { sidecarUnit, appUnit: null }).unseen.join()).toContain('no unit');
   });
 
   test.each([

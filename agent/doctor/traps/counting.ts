@@ -1,4 +1,4 @@
-import type { Examination } from '../examination.ts';
+import type { Examination, UnitExamined } from '../examination.ts';
 import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from '../trap.ts';
 import { NO_FILE, ofOthers } from './in-file.ts';
 import { APP_GONE } from './objections.ts';
@@ -31,20 +31,26 @@ const HIDING = [
   { property: 'PrivateTmp', below: /^\/(var\/)?tmp\// },
   { property: 'ProtectHome', below: /^\/(home|root|run\/user)\// },
 ] as const;
+/** With these the unit sees the directory of the machine. */
+const OPEN: readonly unknown[] = [undefined, '', 'no', 'read-only'];
 
-/** The sidecar may see another directory than this command: by the sandbox of its unit. */
-function hiddenFiles({ config, sidecarUnit }: Examination): Sighting {
+/** The sidecar may see another directory than this command, and than the application: by the sandboxes of their units. */
+function hiddenFiles({ config, sidecarUnit, appUnit }: Examination): Sighting {
   const paths = config.sessions.flatMap((source) => (source.kind === 'files' ? [source.path] : []));
   if (!paths.some((path) => HIDING.some(({ below }) => below.test(path)))) return CLEAR;
-  return inside(sidecarUnit, ({ name, properties }) =>
-    found(
-      ...HIDING.flatMap(({ property, below }) =>
-        [undefined, '', 'no'].includes(properties[property])
-          ? []
-          : paths
-              .filter((path) => below.test(path))
-              .map((path) => `${path}, and ${name} has ${property}=${properties[property]}`),
-      ),
+  const ofApp =
+    appUnit === null
+      ? unseen('app.stop and app.start name no unit of systemd: whether it has a /tmp of its own is not seen')
+      : inside(appUnit, (unit) => hiddenIn(unit, paths));
+  return together([inside(sidecarUnit, (unit) => hiddenIn(unit, paths)), ofApp]);
+}
+
+function hiddenIn({ name, properties }: UnitExamined, paths: readonly string[]): Sighting {
+  return found(
+    ...HIDING.filter(({ property }) => !OPEN.includes(properties[property])).flatMap(({ property, below }) =>
+      paths
+        .filter((path) => below.test(path))
+        .map((path) => `${path}, and ${name} has ${property}=${properties[property]}`),
     ),
   );
 }
@@ -102,8 +108,8 @@ export const COUNTING_TRAPS: readonly Trap[] = [
     id: 'private-tmp',
     severity: 'breaks',
     consequence:
-      'the sandbox of the sidecar shows it an empty directory in place of the application’s: its users are unknown there',
-    fix: 'write PrivateTmp=no (or ProtectHome=no) in a drop-in of the unit, or move the session files',
+      'the sandbox of this unit has a directory of its own there: lastcall does not see the files that the application writes',
+    fix: 'write PrivateTmp=no (or ProtectHome=no) in a drop-in of that unit, or move the session files',
     ofFileOnly: true,
     look: hiddenFiles,
   },

@@ -17,13 +17,27 @@ import { at, fileTrap, line, setting, type FileTrap, type FileServer } from './i
 const SAFE_RETRIES = new Set(['conn-failure', 'none']);
 
 function ignoredState(place: FileServer): Sighting {
-  const told = place.examined.haproxies.some(({ config }) => config.stateFile !== null);
-  if (!told) return CLEAR;
+  const ours = place.examined.haproxies.flatMap(({ config }) => config.stateFile ?? []);
+  if (ours.length === 0) return CLEAR;
   const loads = lastLine(place.lines, 'load-server-state-from-file');
-  const names =
-    lastLine(globalLines(place.file), 'server-state-file') ?? lastLine(place.lines, 'server-state-file-name');
-  if (loads !== null && loads.words[1] !== 'none' && names !== null) return CLEAR;
-  return setting(place, loads === null ? 'no load-server-state-from-file' : 'no server-state-file');
+  if (loads === null || loads.words[1] === 'none') return setting(place, 'no load-server-state-from-file');
+  const path = loadedState(place, loads.words[1] === 'local');
+  if (path === null) return setting(place, 'no server-state-file');
+  // HAProxy takes it from its environment, which the file does not show.
+  if (path.includes('$') || ours.includes(path)) return CLEAR;
+  return setting(place, `HAProxy loads ${path}, and stateFile is ${ours.join(', ')}`);
+}
+
+/** The file whose states a reload takes over: of all backends, or of this one alone (`local`). */
+function loadedState({ file, lines, backend }: FileServer, isLocal: boolean): string | null {
+  const global = globalLines(file);
+  const base = lastLine(global, 'server-state-base')?.words[1] ?? '';
+  const named = isLocal
+    ? (lastLine(lines, 'server-state-file-name')?.words[1] ?? 'use-backend-name')
+    : lastLine(global, 'server-state-file')?.words[1];
+  if (named === undefined) return null;
+  const name = named === 'use-backend-name' ? backend : named;
+  return name.startsWith('/') || base === '' ? name : `${base.replace(/\/$/, '')}/${name}`;
 }
 
 function earlyEnd(place: FileServer): Sighting {
@@ -147,7 +161,7 @@ const SEEN: readonly FileTrap[] = [
     severity: 'breaks',
     consequence:
       'a server-state file is named as if reloads kept DRAIN and MAINT, and this HAProxy forgets them',
-    fix: 'write `server-state-file FILE` in global and `load-server-state-from-file global` in defaults',
+    fix: 'write `server-state-file FILE` of that name in global and `load-server-state-from-file global` in defaults',
     see: ignoredState,
   },
   {

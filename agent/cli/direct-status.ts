@@ -141,6 +141,7 @@ async function firstLook(service: DirectService, clock: Clock): Promise<void> {
 function clientOf(service: DirectService, node: string): StatusClient {
   const named = (status: Status): Status => ({ ...status, node });
   return {
+    isDirect: true,
     status: async (signal) => {
       signal.throwIfAborted();
       return Promise.resolve(named(service.status()));

@@ -9,6 +9,7 @@ import {
   isGoingOut,
 } from './view/connections.ts';
 import { listenForInterrupts } from './interrupt.ts';
+import type { SnapshotClient } from './snapshot.ts';
 import type { Context } from './ports.ts';
 import { INTERRUPTED } from './view/result.ts';
 import { forecastText, writeStatus } from './view/status.ts';
@@ -20,7 +21,7 @@ const REFRESH_MS = 1_000;
 const LINE_MS = 1_000;
 
 /** The source of one node's status: a sidecar, or the engine in this process. */
-export type StatusClient = Pick<ControlClient, 'status' | 'holders' | 'events'>;
+export interface StatusClient extends Pick<ControlClient, 'events'>, SnapshotClient {}
 
 /** Shows a status, and who holds the node where that was asked. */
 type Show = (status: Status, connections: ConnectionReport | null) => void;
@@ -36,7 +37,7 @@ export async function watchStatus(context: Context, client: StatusClient): Promi
   const interrupts = listenForInterrupts(ports, null);
   const over = new AbortController();
   const signal = AbortSignal.any([interrupts.signal, over.signal]);
-  const show = chooseShow(context);
+  const show = chooseShow(context, client.isDirect);
   let connections: ConnectionReport | null = null;
   const see = (status: Status): void => {
     if (!isGoingOut(status)) connections = null;
@@ -75,14 +76,14 @@ async function refresh(renew: () => Promise<void>, clock: Clock, signal: AbortSi
   }
 }
 
-function chooseShow(context: Context): Show {
+function chooseShow(context: Context, isDirect?: true): Show {
   const { ports, globals } = context;
   const { stdout, clock } = ports;
   if (globals.json === true) return (status) => writeStatus(context, status, null);
   if (stdout.isTTY !== true) return createLines(clock, (line) => stdout.write(`${line}\n`));
   return (status, connections) => {
     stdout.write(HOME_AND_CLEAR);
-    writeStatus(context, status, connections);
+    writeStatus(context, status, connections, isDirect);
   };
 }
 

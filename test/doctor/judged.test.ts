@@ -183,7 +183,7 @@ describe('Units of systemd', () => {
     ['1min 30s', 90_000],
     ['1h', 3_600_000],
     ['500ms', 500],
-    ['infinity', null],
+    ['infinity', Infinity],
     ['', null],
   ])('the time %s', (text, ms) => {
     expect(systemdMs(text)).toBe(ms);

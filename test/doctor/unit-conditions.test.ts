@@ -62,12 +62,31 @@ describe('The unit of the application', () => {
     expect(of('unit-timeout', { ExecStop: '', TimeoutStopUSec: '1s' })).toEqual(CLEAR);
     expect(of('unit-timeout', { ExecStop })).toEqual(CLEAR);
     expect(of('unit-timeout', { TimeoutStopUSec: '1s' })).toEqual(CLEAR);
+    expect(of('unit-timeout', { ExecStop, TimeoutStopUSec: 'infinity' })).toEqual(CLEAR);
+    expect(of('unit-timeout', { ExecStop, TimeoutStopUSec: '1 fortnight' }).unseen.join()).toContain(
+      'fortnight',
+    );
+  });
+
+  test('where the sidecar starts the application, the grace is that of its own unit', () => {
+    const ExecStart = '{ path=/usr/bin/lastcall ; argv[]=/usr/bin/lastcall run -c /l.yaml -- node app.js ; }';
+    const its = (properties: Readonly<Record<string, string>>): Sighting =>
+      sighting('unit-timeout', {
+        appUnit: null,
+        sidecarUnit: readout({ name: 'lastcall.service', properties }),
+      });
+    expect(its({ ExecStart, TimeoutStopUSec: '30s' }).found.join()).toContain(
+      'lastcall.service: TimeoutStopSec=30s, and the drain may take 1800 s',
+    );
+    expect(its({ ExecStart, TimeoutStopUSec: '35min' })).toEqual(CLEAR);
+    const alone = ExecStart.replace(' -- node app.js', '');
+    expect(its({ ExecStart: alone, TimeoutStopUSec: '30s' }).found).toEqual([]);
   });
 
   test('our patience has to be longer than its grace, not as long, and matters for a stop by systemd alone', () => {
     expect(of('stop-timeout', { TimeoutStopUSec: '20s' }).found).toHaveLength(1);
     expect(of('stop-timeout', { TimeoutStopUSec: '19s 999ms' })).toEqual(CLEAR);
-    expect(of('stop-timeout', { TimeoutStopUSec: 'infinity' })).toEqual(CLEAR);
+    expect(of('stop-timeout', { TimeoutStopUSec: 'infinity' }).found).toHaveLength(1);
     expect(of('stop-timeout', { ExecStop, TimeoutStopUSec: '1h' })).toEqual(CLEAR);
     const app = { ...real.config.app, stop: null };
     expect(of('stop-timeout', { TimeoutStopUSec: '1h' }, configured({ app }))).toEqual(CLEAR);
@@ -89,6 +108,7 @@ describe('The unit of the application', () => {
 
   test.each([
     ['1d 1h 1min 1s 1ms', 90_061_001],
+    ['1y 1month 1w', 34_792_200_000],
     ['1min  30s', null],
     ['1.5s', null],
     ['x1s', null],

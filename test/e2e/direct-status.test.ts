@@ -35,7 +35,8 @@ test('Without a sidecar the status of a server is what HAProxy shows, and the no
   ]);
   const { code, stdout } = await status('--server', 'app/app1');
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^app\/app1 {2}serving since /);
+  expect(stdout).toMatch(/^app\/app1 {2}as HAProxy shows it, without a sidecar\n/);
+  expect(stdout).toMatch(/connections: \d+ in all; no source counts users/);
   expect(stdout).toMatch(/app\/app1 +DRAIN +UP +held by operator/);
   expect(await rig.states()).toBe(before);
 });

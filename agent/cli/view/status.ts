@@ -9,18 +9,20 @@ import { age, type Paint, countText, painter, secondsText, sparkline } from './f
 /**
  * Writes a status to stdout, as text or as JSON.
  * @param connections null where the open connections were not asked for
+ * @param isDirect no sidecar has answered: the phase is that of this process, and no news
  */
 export function writeStatus(
   { ports, globals }: Context,
   status: Status,
   connections: ConnectionReport | null,
+  isDirect = false,
 ): void {
   if (globals.json === true) {
     const holders = connections === null ? {} : { holders: 'error' in connections ? null : connections };
     ports.stdout.write(`${JSON.stringify({ ...status, ...holders })}\n`);
   } else {
     const paint = painter({ ports, globals }, ports.stdout);
-    ports.stdout.write(`${statusText(status, connections, ports.clock.wall(), paint)}\n`);
+    ports.stdout.write(`${statusText(status, connections, ports.clock.wall(), paint, isDirect)}\n`);
   }
 }
 
@@ -33,9 +35,10 @@ export function statusText(
   connections: ConnectionReport | null,
   now: Date,
   paint: Paint,
+  isDirect = false,
 ): string {
-  const { node, phase, since, operation } = status;
-  const head = `${paint('bold', node)}  ${paint('bold', phase)} since ${since} (${age(since, now)})  health ${healthText(status)}`;
+  const { node, operation } = status;
+  const head = `${paint('bold', node)}  ${isDirect ? 'as HAProxy shows it, without a sidecar' : phaseText(status, now, paint)}`;
   const doing =
     operation === null
       ? []
@@ -55,6 +58,11 @@ export function statusText(
     ...sessionLines(status, now, paint),
     ...(connections === null ? [] : ['', ...connectionTable(connections, status, now, paint)]),
   ].join('\n');
+}
+
+function phaseText(status: Status, now: Date, paint: Paint): string {
+  const { phase, since } = status;
+  return `${paint('bold', phase)} since ${since} (${age(since, now)})  health ${healthText(status)}`;
 }
 
 function holdLines({ hold }: Status, paint: Paint): string[] {
@@ -142,7 +150,9 @@ function sessionLines(status: Status, now: Date, paint: Paint): string[] {
     error ?? '',
   ]);
   const end = forecastText(status);
-  const total = `sessions: ${countCell(sessions.total, paint)} in all${end === '' ? '' : `, ${end}`}`;
+  // Connections alone: a sticky user between two clicks has none.
+  const [what, whose] = rows.length === 0 ? ['connections', '; no source counts users'] : ['sessions', ''];
+  const total = `${what}: ${countCell(sessions.total, paint)} in all${whose}${end === '' ? '' : `, ${end}`}`;
   const curve = counts.length === 0 ? [] : [`so far: ${sparkline(counts)}`];
   if (rows.length === 0) return [total, ...curve];
   const [header = '', ...lines] = alignTable([['SOURCE', 'SESSIONS', 'ASKED', 'ERROR'], ...rows]);

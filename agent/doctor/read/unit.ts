@@ -6,7 +6,7 @@ import type { UnitExamined } from '../examination.ts';
 
 /** One unit of this machine's systemd, by its properties (systemctl show). */
 
-const SHOWN = 'LoadState,Type,User,TimeoutStopUSec,ExecStop,PrivateTmp,ProtectHome';
+const SHOWN = 'LoadState,Type,User,TimeoutStopUSec,ExecStart,ExecStop,PrivateTmp,ProtectHome';
 
 /** @throws LastcallError `failed` where systemd does not answer, or has no such unit */
 export async function readUnit(

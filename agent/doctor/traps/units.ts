@@ -4,18 +4,26 @@ import { CLEAR, found, inside, unseen, type Sighting, type Trap } from '../trap.
 
 /** Does the unit of the application drain before it stops, and does systemd give it the time? */
 
-/** `1min 30s` as systemctl shows a time, in milliseconds; null for `infinity` and any other text. */
+/** In milliseconds; a month and a year as systemd.time(7) has them. */
+const UNITS: Readonly<Record<string, number>> = {
+  y: 31_557_600_000,
+  month: 2_629_800_000,
+  w: 604_800_000,
+  d: 86_400_000,
+  h: 3_600_000,
+  min: 60_000,
+  s: 1_000,
+  ms: 1,
+  us: 0.001,
+};
+
+/** `1min 30s` as systemctl shows a time, in milliseconds; Infinity for `infinity`, null for any other text. */
 export function systemdMs(text = ''): number | null {
-  const units: Readonly<Record<string, number>> = {
-    h: 3_600_000,
-    min: 60_000,
-    s: 1_000,
-    ms: 1,
-    d: 86_400_000,
-  };
-  const parts = text.split(' ').map((part) => /^(\d+)(d|h|min|s|ms)$/.exec(part));
-  if (text === '' || parts.includes(null)) return null;
-  return parts.reduce((sum, part) => sum + Number(part?.[1]) * (units[part?.[2] ?? ''] ?? 0), 0);
+  if (text === 'infinity') return Infinity;
+  const parts = text.split(' ').map((part) => /^(\d+)([a-z]+)$/.exec(part));
+  const each = parts.map((part) => Number(part?.[1]) * (UNITS[part?.[2] ?? ''] ?? NaN));
+  const sum = each.reduce((all, one) => all + one, 0);
+  return Number.isNaN(sum) ? null : sum;
 }
 
 /** The command in `ExecStop=` of the unit by which lastcall drains; null without one. */
@@ -25,7 +33,7 @@ function drainIn({ properties }: UnitExamined): string | null {
 }
 
 /** `--timeout 1h30m` in it, in milliseconds; the configuration's own without one; null for `--timeout $LONG`. */
-function drainMs(command: string, timeoutMs: number): number | null {
+function timeoutOf(command: string, timeoutMs: number): number | null {
   const [, text] = /\s--timeout[ =]["']?([^\s"']+)/.exec(command) ?? [];
   if (text === undefined) return timeoutMs;
   const duration = parseDuration(text);
@@ -46,19 +54,33 @@ function noDropIn(examined: Examination): Sighting {
   );
 }
 
+/** `lastcall run -- COMMAND` in `ExecStart=`: SIGTERM to this unit is a stop, which drains first. */
+function isSupervising({ properties }: UnitExamined): boolean {
+  return /\blastcall\b[^;]*? run [^;]*?-- /.test(properties['ExecStart'] ?? '');
+}
+
 function shortGrace(examined: Examination): Sighting {
-  const { appUnit, config } = examined;
+  const { appUnit, sidecarUnit, config } = examined;
+  const { timeoutMs } = config.drain;
+  if (sidecarUnit.ok && isSupervising(sidecarUnit.value)) return graceAgainst(sidecarUnit.value, timeoutMs);
   if (appUnit === null) return noUnit(examined);
   return inside(appUnit, (unit) => {
-    const shown = unit.properties['TimeoutStopUSec'];
-    const grace = systemdMs(shown);
     const command = drainIn(unit);
-    if (command === null || grace === null) return CLEAR;
-    const drain = drainMs(command, config.drain.timeoutMs);
+    if (command === null) return CLEAR;
+    const drain = timeoutOf(command, timeoutMs);
     if (drain === null) return unseen(`${unit.name}: the --timeout of its drain is not readable`);
-    if (grace > drain) return CLEAR;
-    return found(`${unit.name}: TimeoutStopSec=${shown}, and the drain may take ${drain / 1_000} s`);
+    return graceAgainst(unit, drain);
   });
+}
+
+/** @param drainMs as long as the drain in its stop may take, in milliseconds */
+function graceAgainst({ name, properties }: UnitExamined, drainMs: number): Sighting {
+  const shown = properties['TimeoutStopUSec'] ?? '';
+  if (shown === '') return CLEAR;
+  const grace = systemdMs(shown);
+  if (grace === null) return unseen(`${name}: TimeoutStopSec=${shown} is not readable`);
+  if (grace > drainMs) return CLEAR;
+  return found(`${name}: TimeoutStopSec=${shown}, and the drain may take ${drainMs / 1_000} s`);
 }
 
 /** Our own patience with the stop, against that of the unit. */
@@ -88,7 +110,8 @@ export const UNIT_TRAPS: readonly Trap[] = [
     id: 'unit-timeout',
     severity: 'breaks',
     consequence: 'systemd kills the drain, and then the application, before the last user is gone',
-    fix: 'make TimeoutStopSec= of the drop-in longer than its --timeout',
+    fix: 'make TimeoutStopSec= of the drop-in longer than its --timeout (under `run -- COMMAND`: of the sidecar’s unit, than drain.timeout)',
+    fixByFlag: 'make TimeoutStopSec= of the drop-in longer than its --timeout',
     look: shortGrace,
   },
   {

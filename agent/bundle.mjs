@@ -48,12 +48,14 @@ const { version } = readJson(join(ROOT, 'package.json'));
 const { outputFiles, metafile } = await bundle(smallOnes((await bundle([])).metafile));
 const helpers = partsWithoutModule(metafile);
 const parts = await Promise.all(
-  outputFiles.map(async ({ path, text }) => ({
-    name: commonJsName(path.slice(OUT.length + 1)),
-    contents: await toCommonJs(
-      text.replaceAll(NOTHING_IMPORTED, (all, name) => (helpers.has(name) ? '' : all)),
-    ),
-  })),
+  outputFiles
+    .filter(({ text }) => text.trim() !== '')
+    .map(async ({ path, text }) => ({
+      name: commonJsName(path.slice(OUT.length + 1)),
+      contents: await toCommonJs(
+        text.replaceAll(NOTHING_IMPORTED, (all, name) => (helpers.has(name) ? '' : all)),
+      ),
+    })),
 );
 install([...parts, { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) }]);
 // What is loaded when, for test/package.test.ts; not shipped.

@@ -15,7 +15,7 @@ export function writeSessions(draft: YamlWriter, { facts, warn }: Section): void
     `users are bound to this node (${sticky.join('; ')}), and no source counts them yet; see EDIT in the file`,
   );
   draft.edit(
-    `how are the users counted? They are bound to this node (${sticky.join('; ')}), and between two clicks a user has no connection: until a source stands here, \`stop\` and \`restart\` refuse (75 uncounted), and \`drain\` warns. Take the \`# \` away where one fits (recipes: deploy/count-users.md of the repository).`,
+    `how are the users counted? They are bound to this node (${sticky.join('; ')}), and between two clicks a user has no connection: until a source stands here, \`stop\` and \`restart\` refuse (75 uncounted), and \`drain\` warns. Take the \`# \` away where one fits (recipes: deploy/count-users.md).`,
   );
   draft.choice(0, 'sessions:', ...choicesFor(facts).map((line) => `  ${line}`));
   draft.comment(

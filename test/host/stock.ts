@@ -139,8 +139,10 @@ export const NPM: Installer = {
   },
 };
 
-/** Debian's own configuration, with the site below it, and its master socket for the group haproxy. */
-export async function installHaproxy(box: Box, app: App): Promise<void> {
+const MASTER_SOCKET = `echo 'EXTRAOPTS="-S /run/haproxy/master.sock,mode,660,group,haproxy"' >>/etc/default/haproxy`;
+
+/** Debian's own configuration, with the site below it, and unless it is to be `stock` a master socket for the group haproxy. */
+export async function installHaproxy(box: Box, app: App | 'stock'): Promise<void> {
   await box.sh(`cat >>/etc/haproxy/haproxy.cfg <<'END'
 frontend www
 	bind 127.0.0.1:80
@@ -152,7 +154,7 @@ ${app === 'tomcat10' ? '	option httpchk GET /health' : ''}
 	server app1 127.0.0.1:8080 check cookie app1
 	server app2 127.0.0.1:8081 check cookie app2
 END
-    echo 'EXTRAOPTS="-S /run/haproxy/master.sock,mode,660,group,haproxy"' >>/etc/default/haproxy`);
+    ${app === 'stock' ? '' : MASTER_SOCKET}`);
 }
 
 /** Stock tomcat10.service with the application as its ROOT. */

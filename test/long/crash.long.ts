@@ -15,6 +15,9 @@ import { bringHaproxy, installedHaproxy } from '../versions/haproxies.ts';
 /** Beside each other; more of them do not end sooner on two cores. A machine that is busy otherwise takes fewer. */
 const SITES = Number(process.env['LASTCALL_SITES'] ?? 4);
 
+/** A campaign that is cut off has shown something, too. */
+const SAID_EVERY = 200;
+
 const HAPROXIES = [
   { name: 'as installed', bring: installedHaproxy },
   { name: '3.0 (Debian trixie)', bring: () => bringHaproxy('trixie') },
@@ -33,7 +36,12 @@ test.each(HAPROXIES)(
     const all = LASTCALL_CRASH === undefined ? allPoints() : pointsNamed(LASTCALL_CRASH);
     const points = spread(all, Math.max(1, runs(all.length)));
     const say = (text: string): void => void process.stdout.write(`crash, HAProxy ${name}: ${text}\n`);
-    const { broken, ...sums } = await playCrashes({ points, sites: SITES, onBroken: say });
+    const began = performance.now();
+    const onPlayed = (runs_: number): void => {
+      const minutes = Math.round((performance.now() - began) / 60_000);
+      if (runs_ % SAID_EVERY === 0) say(`${runs_} of ${points.length} points after ${minutes} min`);
+    };
+    const { broken, ...sums } = await playCrashes({ points, sites: SITES, onBroken: say, onPlayed });
     say(`${found.version}: ${all.length} points, ${JSON.stringify(sums)}, ${broken.length} broken`);
     expect(broken).toEqual([]);
   },

@@ -40,6 +40,8 @@ export interface CrashOrder {
   readonly program?: string;
   /** Called for each point that broke a promise, at once. */
   onBroken(line: string, point: KillPoint): void;
+  /** Called after each point, with the number of those that were played. */
+  onPlayed?(runs: number): void;
   /** No other point is begun once one has broken a promise. */
   readonly untilBroken?: boolean;
 }
@@ -155,6 +157,7 @@ async function playOne(
   const { next, grave, suffered, otherwise, ...harmed } = await judged(place, agent, point, plan, sums);
   const [toMs, series] = [performance.now(), ended()];
   sums.runs += 1;
+  plan.onPlayed?.(sums.runs);
   if (point.reload) sums.reloads += 1;
   const line = [...grave, ...suffered, ...otherwise].join('; ');
   if (line === '') return next;

@@ -60,7 +60,9 @@ const parts = await Promise.all(
 install([...parts, { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) }]);
 // What is loaded when, for test/package.test.ts; not shipped.
 const { inputs, outputs } = metafile;
-const files = Object.entries(outputs).map(([name, output]) => [commonJsName(name), output]);
+const files = Object.entries(outputs)
+  .filter(([, { bytes }]) => bytes > 0)
+  .map(([name, output]) => [commonJsName(name), output]);
 writeFileSync(
   join(ROOT, 'dist', 'bundle.json'),
   JSON.stringify({ inputs, outputs: Object.fromEntries(files) }),

@@ -91,6 +91,26 @@ describe('A command loads only what it needs', () => {
     expect(packages).toEqual(['commander']);
   });
 
+  test.each(['drain', 'stop', 'ready', 'restart', 'reboot', 'hold', 'release', 'unlock'])(
+    '%s by a sidecar: commander, and no engine',
+    async (verb) => {
+      const words = verb === 'unlock' ? [verb, 'app9', '--reason', 'x'] : [verb, '--reason', 'x'];
+      const { modules, packages, natives } = await loadedBy(...words, '--socket', '/nonexistent/socket');
+      expect(modules).toContain('cli/parse.ts');
+      expect(modules).not.toContain('compose.ts');
+      expect(packages).toEqual(['commander']);
+      for (const one of ['http', 'tls', 'child_process', 'crypto']) expect(natives).not.toContain(one);
+    },
+  );
+
+  test('completion and help: commander, and no engine', async () => {
+    for (const words of [['completion', 'bash'], ['--help']]) {
+      const { modules, packages } = await loadedBy(...words);
+      expect(modules).not.toContain('compose.ts');
+      expect(packages).not.toContain('zod');
+    }
+  });
+
   const direct = ['--haproxy', '/nonexistent/socket', '--server', 'a/b'] as const;
 
   test('direct mode: the engine, and neither the configuration nor the log, the metrics or HTTP', async () => {

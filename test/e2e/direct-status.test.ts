@@ -3,9 +3,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Status } from '../../agent/lifecycle/model/api.ts';
 import { type CommandOutcome, lastcall } from '../support/cli.ts';
+import { startRecorder } from '../support/recorder.ts';
 import { openRig, type Rig } from '../support/rig.ts';
 
 /** `lastcall status --haproxy`: no sidecar, no file, and nothing is changed. */
+
+/** Nine, and a poll or two more on a slow machine. */
+const MOST_QUESTIONS = 11;
+const MOST_CHARACTERS = 300;
 
 let rig: Rig;
 beforeEach(async () => {
@@ -58,6 +63,21 @@ test('A drain and its way back call the node by its servers, too: no sidecar has
   expect(JSON.parse(back.stdout)).toMatchObject({ code: 'done', node: 'app/app1' });
   const refused = await lastcall(['drain', ...here, '--expires', '1h']).outcome;
   expect(refused.stdout + refused.stderr).not.toContain(hostname());
+});
+
+test('From its start to DRAIN a direct drain asks HAProxy a few short questions, however many servers there are', async () => {
+  const recorder = await startRecorder(rig.haproxy.socket, join(rig.dir, 'recorder'));
+  try {
+    const drain = ['drain', '--haproxy', recorder.socket, '--server', 'app/app1', '--not-sticky'];
+    expect(await lastcall([...drain, '--quiet-for', '0s', '--json']).outcome).toMatchObject({ code: 0 });
+    const lines = recorder.exchanges.map(({ line }) => line);
+    const until = lines.findIndex((line) => line.startsWith('set server app/app1 state drain'));
+    expect(until).toBeGreaterThan(0);
+    expect(until).toBeLessThanOrEqual(MOST_QUESTIONS);
+    expect(lines.slice(0, until).join('\n').length).toBeLessThan(MOST_CHARACTERS);
+  } finally {
+    await recorder.close();
+  }
 });
 
 test('What cannot be shown is an error with its code, and the next step', async () => {

@@ -15,6 +15,7 @@ import { parseHaproxyFile, type HaproxyFile } from './doctor/haproxy-file/file.t
 import { readAbout, readHaproxy } from './doctor/read/haproxy.ts';
 import { readOwnChecks } from './doctor/read/own-checks.ts';
 import { readUnit } from './doctor/read/unit.ts';
+import { whyNoDump } from './doctor/read/state-dump.ts';
 import { attempt, attemptSidecar, NO_SIDECAR, type Readout } from './doctor/readout.ts';
 import type { Journal } from './journal/journal.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
@@ -150,6 +151,7 @@ function readHaproxies(config: Config, world: World, signal: AbortSignal): Promi
           look: about,
           survey: about,
           tables: about,
+          noDump: null,
         };
       const driver = readOnly(balancer, world);
       const look = await attempt(() => driver.look(signal));
@@ -160,6 +162,7 @@ function readHaproxies(config: Config, world: World, signal: AbortSignal): Promi
         about,
         look,
         survey,
+        noDump: await whyNoDump(balancer, about, world.clock.wall()),
         ...(await readHaproxy(balancer, about, tables, ports)),
       };
     }),

@@ -88,6 +88,8 @@ export interface HaproxyExamined {
   readonly survey: Readout<Survey>;
   /** The stick tables that bind users to servers. */
   readonly tables: Readout<readonly TableExamined[]>;
+  /** Why its last reload did not write `stateFile`; null = it did, or that is not seen. */
+  readonly noDump: string | null;
 }
 
 export interface ServerExamined {

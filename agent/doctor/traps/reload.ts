@@ -6,9 +6,10 @@ import { CLEAR, found, inside, together, type Sighting, type Trap } from '../tra
 function forgetful({ haproxies, config }: Examination): Sighting {
   if (config.drain.gate !== null) return CLEAR;
   return found(
-    ...haproxies
-      .filter((one) => one.config.stateFile === null)
-      .map((one) => `${one.config.address}: no server-state file is named`),
+    ...haproxies.flatMap(({ config: { address, stateFile }, noDump }) => {
+      if (stateFile === null) return `${address}: no server-state file is named`;
+      return noDump === null ? [] : `${address}: ${noDump}`;
+    }),
   );
 }
 

@@ -155,7 +155,7 @@ function doubtOf({ pid, startTime }: Proof, { boot, writtenAt }: PidFileRecord, 
   if (writtenAt === null)
     return 'has no certain age (it is of the future: the clock was set back since it was written)';
   const isOlder = !(startedAt(startTime) <= writtenAt + SLACK_MS);
-  return isOlder ? `is older than process ${pid}, which so cannot be the one it means` : null;
+  return isOlder ? `was written before process ${pid} started; the pid was reused` : null;
 }
 
 /** The process listens on a port of the probe or of the application's servers. */

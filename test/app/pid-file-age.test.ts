@@ -23,7 +23,7 @@ describe('only the proven process is signalled', () => {
     const anHourAgo = Date.now() / 1000 - 3600;
     await utimes(pidFile, anHourAgo, anHourAgo);
     const error = await refusalOf(() => stopperOf({ pidFile }).check(never));
-    expect(error.message).toContain(`older than process ${other.pid}`);
+    expect(error.message).toContain(`was written before process ${other.pid} started`);
   });
 
   test('and that file does not say that the application is gone, as long as a process lives under its number', async () => {
@@ -49,7 +49,9 @@ describe('only the proven process is signalled', () => {
       const old = stopperOf({ pidFile: oldFile }, clock);
       clock.stepCalendar(ms);
       expect(await provenBy(fresh)).toMatchObject({ pid: other.pid });
-      expect((await refusalOf(() => old.check(never))).message).toContain(`older than process ${other.pid}`);
+      expect((await refusalOf(() => old.check(never))).message).toContain(
+        `was written before process ${other.pid} started`,
+      );
       expect([fresh.gone(null), old.gone(null)]).toEqual(['unknown', 'unknown']);
     },
   );
@@ -97,7 +99,9 @@ describe('only the proven process is signalled', () => {
     const clock = createShiftedClock();
     clock.stepCalendar(-1_700_000);
     const next = stopperOf({ pidFile }, clock, { pidFiles: await pidFiles() });
-    expect((await refusalOf(() => next.check(never))).message).toContain(`older than process ${other.pid}`);
+    expect((await refusalOf(() => next.check(never))).message).toContain(
+      `was written before process ${other.pid} started`,
+    );
   });
 
   test('a file that was seen in another boot means no process of this one', async () => {

@@ -36,7 +36,9 @@ test('does not keep a caller that cannot be refused from draining the others', a
   await until('DRAIN at the HAProxy that can be set', async () => (await rig.admin()).startsWith('DRAIN'));
   const { code, json } = await told(running);
   expect({ code, told: json.code }).toEqual({ code: 124, told: 'deadline' });
-  expect(json.warnings).toContainEqual(expect.stringMatching(/no agent-check for it.*it is waited for$/));
+  expect(json.warnings).toContainEqual(
+    expect.stringMatching(/no agent-check for it.*the operation waits for it$/),
+  );
 });
 
 /** Each server with its admin bits. */

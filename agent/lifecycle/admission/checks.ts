@@ -28,7 +28,7 @@ export function runChecks(draft: Draft, candidate: Candidate): CheckResult {
   const { request } = candidate;
   const servers = surveyed(draft, candidate);
   const warnings = Object.entries(candidate.unasked).map(
-    ([name, error]) => `${byName(name, error)}; it is waited for`,
+    ([name, error]) => `${byName(name, error)}; the operation waits for it`,
   );
   if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(draft, candidate))
     return { refusal: null, warnings, objections: [] };

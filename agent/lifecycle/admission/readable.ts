@@ -112,11 +112,11 @@ export function unread(
   if (candidate.gone || state.app.gone || !isHealthyAnyhow(state, servers))
     return {
       code: 'uncounted',
-      message: `${what}; it is waited for, unless the application ends`,
+      message: `${what}; the operation waits for it, unless the application ends`,
       soft: true,
     };
   if (candidate.request.kind === 'drain')
-    return { code: 'uncounted', message: `${what}; it is waited for`, soft: true };
+    return { code: 'uncounted', message: `${what}; the operation waits for it`, soft: true };
   return answerable(candidate, 'uncounted', what, 'mend it, or leave it out (sessions:, --sessions)');
 }
 

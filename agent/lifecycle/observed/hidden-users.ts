@@ -83,7 +83,7 @@ export function outlasted(
   const late = doubts.some(({ doubt }) => doubt.kind === 'young' && doubt.until - state.now > leftMs);
   // The kernel's socket table may show at any moment that no connection is left.
   if (!late || policy.kernelSource !== null)
-    return { code: 'uncounted', message: `${told}; it is waited for`, soft: true };
+    return { code: 'uncounted', message: `${told}; the operation waits for it`, soft: true };
   const message = `${told}, longer than the deadline of ${leftMs / 1_000} s`;
   if (request.force) return { code: 'uncounted', message: `${message}; forced`, soft: true };
   if (request.kind === 'drain') return { code: 'uncounted', message, soft: true };

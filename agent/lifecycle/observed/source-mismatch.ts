@@ -8,7 +8,7 @@ import { type Draft, warn } from '../step-draft.ts';
 const FEW_SAMPLES = 5;
 const LAG_MS = 5_000;
 const SUBJECT = 'sources that do not agree';
-const ADVICE = 'the larger number is waited for; see which of them is wrong';
+const ADVICE = 'the operation waits for the larger number; see which of them is wrong';
 
 type AnswerSpan = Pick<SourceState, 'answerSince' | 'answerSamples'>;
 

@@ -77,7 +77,7 @@ export function endAtRamp(draft: Draft, { kind, by }: Pick<Request, 'kind' | 'by
 /** What was found is not back in time: the operation ends with its own cause, and the level goes on. */
 function leaveGiven(draft: Draft, { code, message }: NonNullable<Operation['outcome']>): void {
   const what = [unconfirmed(draft), ...unraised(draft)].filter((part) => part !== '').join(', ');
-  const left = `not yet restored: ${what}; it goes on being tried`;
+  const left = `not yet restored: ${what}; lastcall retries in the background`;
   warn(draft, 'not restored', left);
   finish(draft, isReady, isHealthy(draft) ? 'balancer-unreachable' : 'app-health', left);
   leave(draft, code, message);
@@ -88,16 +88,16 @@ function leaveLate(draft: Draft): void {
   const { policy, state } = draft;
   const lost = Object.entries(state.balancers).find(([, { error }]) => error !== null);
   if (lost) {
-    const why = `${byName(lost[0], lost[1].error ?? '')}; the return goes on being tried`;
+    const why = `${byName(lost[0], lost[1].error ?? '')}; lastcall retries the return in the background`;
     return leave(draft, 'balancer-unreachable', why);
   }
   if (!isHealthy(draft)) {
-    const why = `${policy.node}: ${notHealthy(draft)} at the deadline; see app.probe; the return goes on being tried`;
+    const why = `${policy.node}: ${notHealthy(draft)} at the deadline; see app.probe; lastcall retries the return in the background`;
     return leave(draft, 'app-health', why);
   }
   const where = unconfirmed(draft) || notUp(policy, state).join(', ');
   if (where === '' && !areRampsOver(policy, state))
-    return leave(draft, 'failed', `${unraised(draft).join(', ')}; it goes on being tried`);
+    return leave(draft, 'failed', `${unraised(draft).join(', ')}; lastcall retries in the background`);
   leave(draft, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
 }
 

@@ -75,7 +75,7 @@ describe('A request that cannot be refused', () => {
     it.site.balancers[1]?.setMode('answers');
     const result = it.ended(id);
     expect(result).toMatchObject({ code: 'done', phase: 'drained' });
-    expect(result.warnings.join()).toContain('it is waited for');
+    expect(result.warnings.join()).toContain('the operation waits for it');
   });
 
   test('counts behind a DRAIN from outside, which refuses it at its own deadline only', () => {

@@ -6,7 +6,7 @@ import { step } from '../../../agent/lifecycle/step.ts';
 import { POLICY, scene } from '../../support/world/scene.ts';
 
 const policy = { ...POLICY, sources: ['http', 'stickTable', 'tcp'], userSources: ['http', 'stickTable'] };
-const ADVICE = 'the larger number is waited for; see which of them is wrong';
+const ADVICE = 'the operation waits for the larger number; see which of them is wrong';
 
 /** A node that drains with one user, and a hand to give the sources their counts, once a second. */
 function draining() {

@@ -120,6 +120,6 @@ test('A drain that is cancelled names a balancer that has fallen silent since wh
   const { code, warnings } = it.ended(drain);
   expect([code, warnings]).toEqual([
     'cancelled',
-    [expect.stringMatching(/^not yet restored: lb1: app\/app1 \(.+\); it goes on being tried$/)],
+    [expect.stringMatching(/^not yet restored: lb1: app\/app1 \(.+\); lastcall retries in the background$/)],
   ]);
 });

@@ -13,7 +13,7 @@ import { skipped } from '../support/skip.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
-/** A pid file is an order to signal a process: it counts only from a user who could signal it himself. */
+/** A pid file is an order to signal a process: it counts only from a user who could also signal it directly. */
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;

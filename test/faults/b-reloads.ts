@@ -35,7 +35,7 @@ async function reloadInEachPhase(stage: FaultStage): Promise<FaultSeen> {
   }
   const rounds = 2 * RELOADED_IN.length;
   const seen = { broken, stops: tally.stops, leakedWithStateFile: tally.leaked };
-  const figure = `said again after at most ${Math.max(...longest)} exchanges, ${rounds} reloads`;
+  const figure = `set again after at most ${Math.max(...longest)} exchanges, ${rounds} reloads`;
   return compare(seen, { broken: [], stops: rounds, leakedWithStateFile: 0 }, figure);
 }
 
@@ -164,7 +164,7 @@ export const RELOAD_FAULTS: readonly Fault[] = [
     title: 'reload in each phase',
     made: 'SIGUSR2 to the master in 10 moments of a stop and a return, under users who come and go, with and without a server-state file',
     expected:
-      'said again within one poll, one stop each, no session lost; with a state file no new user comes in',
+      'set again within one poll, one stop each, no session lost; with a state file no new user comes in',
     run: reloadInEachPhase,
     deadlineMs: 240_000,
   },
@@ -186,7 +186,7 @@ export const RELOAD_FAULTS: readonly Fault[] = [
     number: 19,
     title: 'failed reload',
     made: 'SIGUSR2 with a configuration that HAProxy refuses, while drained',
-    expected: 'the same worker, the same MAINT, and nothing is said again',
+    expected: 'the same worker, the same MAINT, and no state is set again',
     run: failedReload,
   },
   {
@@ -194,7 +194,7 @@ export const RELOAD_FAULTS: readonly Fault[] = [
     title: 'server removed or renamed by a reload',
     made: 'its line is taken out in the middle of a stop; and it is renamed before a drain',
     expected:
-      'removed: it is told, the user is waited for, then stopped; renamed: 78 `no-such-server`, which names it',
+      'removed: a warning names it, the user is waited for, then stopped; renamed: 78 `no-such-server`, which names it',
     run: serverRenamed,
   },
   {

@@ -213,7 +213,7 @@ export const SILENCE_FAULTS: readonly Fault[] = [
     number: 22,
     title: 'kill -9 of master and worker, and a start',
     made: 'kill -9 of all of HAProxy while draining, then another start of it',
-    expected: 'DRAIN is said again within a second of its first answer to the sidecar, and the stop is done',
+    expected: 'DRAIN is set again within a second of its first answer to the sidecar, and the stop is done',
     run: killedHaproxy,
   },
   {

@@ -120,7 +120,7 @@ export const PROBE_FAULTS: readonly Fault[] = [
     title: 'application frozen',
     made: 'SIGSTOP to the application in service, SIGCONT afterwards',
     expected:
-      'unhealthy after `fall` probes, nothing is said to HAProxy, no stop; serving again after SIGCONT',
+      'unhealthy after `fall` probes, nothing is written to HAProxy, no stop; serving again after SIGCONT',
     run: frozenApp,
   },
   {
@@ -134,7 +134,7 @@ export const PROBE_FAULTS: readonly Fault[] = [
     number: 37,
     title: 'health flaps',
     made: 'a health endpoint that answers 200 and 500 in turn, probed every 100 ms for 15 s',
-    expected: 'no change of phase within the hysteresis, nothing is said to HAProxy',
+    expected: 'no change of phase within the hysteresis, nothing is written to HAProxy',
     run: flapping,
     corrected: 'as many changes as 2 Hz for 10 minutes are not waited for',
   },

@@ -180,7 +180,7 @@ export const SIDECAR_FAULTS: readonly Fault[] = [
     title: 'record empty, cut, NUL, other version, another node’s',
     made: 'drained, kill -9 of the sidecar, five damages of its file, another start',
     expected:
-      'put aside, nothing said to HAProxy, the MAINT is an operator’s, `ready` is refused with `held`',
+      'put aside, nothing written to HAProxy, the MAINT is an operator’s, `ready` is refused with `held`',
     run: damagedRecord,
   },
 ];

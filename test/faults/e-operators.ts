@@ -51,7 +51,7 @@ async function drainAndReady(stage: FaultStage): Promise<FaultSeen> {
     admin: 'no check',
     phase: 'serving',
   };
-  return compare(seen, expected, `${words} words to HAProxy`);
+  return compare(seen, expected, `${words} writes to HAProxy`);
 }
 
 async function operatorsType(_stage: FaultStage): Promise<FaultSeen> {

@@ -17,7 +17,7 @@ const FAULTS: Readonly<Record<string, Choice>> = {
   'a request is installed before the disk holds its record': ({ verb, what, reload }) =>
     verb === 'stop' && what === 'write' && !reload,
   'a node that is out is taken for serving after a crash': ({ verb, reload }) => verb === 'stop' && !reload,
-  'a word that a reload has forgotten is not said again': ({ verb, reload }) => verb === 'hold' && reload,
+  'a state that a reload has removed is not set again': ({ verb, reload }) => verb === 'hold' && reload,
 };
 
 test.each(Object.entries(FAULTS))('%s: the campaign finds it', async (name, isOne) => {

@@ -10,9 +10,9 @@ import { packageRoot } from '../support/sample.ts';
 
 const ROWS: Readonly<Record<string, number>> = {
   'silence need not hold': 3,
-  'a user whom a source counts is nobody': 6,
+  'the users that a source counts are left out': 6,
   'the guard is not asked while users are waited for': 12,
-  'a word that a reload has forgotten is not said again': 22,
+  'a state that a reload has removed is not set again': 22,
 };
 
 test.each(Object.entries(ROWS))('%s: row %i fails, and only with it', async (name, row) => {

@@ -28,8 +28,8 @@ function brokenWord(untilSaid: readonly number[], phase: ReloadedIn, keepsState:
   const isForgotten = !keepsState && !['serving', 'warming', 'returning'].includes(phase);
   const late = untilSaid.filter((exchanges) => exchanges > MOST_EXCHANGES);
   return [
-    ...(isForgotten && untilSaid.length === 0 ? ['the word was not said again'] : []),
-    ...late.map((exchanges) => `the word was said again after ${exchanges} exchanges`),
+    ...(isForgotten && untilSaid.length === 0 ? ['the state was not set again'] : []),
+    ...late.map((exchanges) => `the state was set again after ${exchanges} exchanges`),
   ];
 }
 

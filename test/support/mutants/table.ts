@@ -13,7 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '(total ?? 0) + (count ?? 0)',
   },
   {
-    name: 'MAINT is said over READY as if nobody could be there',
+    name: 'MAINT is set over READY as if no user could be there',
     breaks: 'I16',
     file: 'sync/next-write.ts',
     find: "  return isHolding(state) && hold?.admin === 'maint';",
@@ -43,14 +43,14 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '  return true;',
   },
   {
-    name: 'a user whom a source counts is nobody',
+    name: 'the users that a source counts are left out',
     breaks: 'I1',
     file: 'observed/counts.ts',
     find: '  const users = state.app.gone ? [] : policy.sources.map((name) => sourceCount(state, name, since));\n  const counts = [...connections, ...users];',
     replace: '  const counts = [...connections];',
   },
   {
-    name: 'somebody behind the fence is seen, and the stop goes on',
+    name: 'a user behind the fence is seen, and the stop goes on',
     breaks: 'I1',
     file: 'phases/fence.ts',
     find: "  if (count === 'some') return 'occupied';",
@@ -64,7 +64,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "  if (state.outing !== null) return enterPhase(draft, 'serving');",
   },
   {
-    name: 'a word that a reload has forgotten is not said again',
+    name: 'a state that a reload has removed is not set again',
     breaks: 'I3',
     file: 'sync/next-write.ts',
     find: '  if (held !== null || inSync || write.underWay !== null) return false;',
@@ -101,7 +101,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "  if (pending?.kind === 'install' && (pending.record !== null || saved >= draft.state.save))",
   },
   {
-    name: 'READY is said while the node is stopped',
+    name: 'READY is set while the node is stopped',
     breaks: 'I9',
     file: 'phases/return.ts',
     find: "  setIntent(draft, 'returning', { app: { ...app, gone: false }, outing: { level: 'ready' } });",
@@ -158,7 +158,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '  const next = to;',
   },
   {
-    name: 'a server that the configuration lost is told by nobody',
+    name: 'a server that the configuration lost raises no alarm',
     breaks: 'I17',
     file: 'sync/lost-servers.ts',
     find: '    alarm(draft, subject(balancerName, name), `${left(balancerName, name, server)}; ${end}`);',

@@ -22,7 +22,7 @@ export interface LbServer {
   over: { readonly admin: Admin; readonly by: Over['by'] } | null;
   /** A reload has removed its line. */
   absent: boolean;
-  by: 'us' | 'operator' | 'nobody';
+  by: 'us' | 'operator' | 'none';
   /** DRAIN and MAINT that our sidecar has written since it wrote READY last. */
   readonly said: Set<Admin>;
   since: number;
@@ -49,7 +49,7 @@ export const CONFIGURED_WEIGHT = 100;
 /** What each server begins with. */
 export const NEW_WEIGHT = {
   weight: CONFIGURED_WEIGHT,
-  weightBy: 'nobody',
+  weightBy: 'none',
   weightSince: -Infinity,
   restWeight: CONFIGURED_WEIGHT,
 } as const;

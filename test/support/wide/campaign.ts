@@ -151,7 +151,7 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
           origin: 'none',
           over: null,
           absent: false,
-          by: 'nobody',
+          by: 'none',
           said: new Set(),
           since: time.now - 3_600_000,
           touchedAt: -Infinity,

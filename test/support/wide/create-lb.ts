@@ -82,7 +82,7 @@ export function createLb(
     }));
   const forget = (server: LbServer): void => {
     const weight = { ...NEW_WEIGHT, weightSince: time.now };
-    Object.assign(server, { admin: 'ready', origin: 'none', by: 'nobody', since: time.now, ...weight });
+    Object.assign(server, { admin: 'ready', origin: 'none', by: 'none', since: time.now, ...weight });
   };
   const replaced = (): void => {
     self.generation += 1;
@@ -136,8 +136,8 @@ export function createLb(
       for (const { name: server, ...state } of written) {
         // Nor is a state of an outing that is over, unless this one has written it too.
         const isOlder = state.by === 'us' && !self.server(server).said.has(state.admin);
-        const isHis = (isOlder || back.includes(server)) && state.admin !== 'ready';
-        const by = isHis ? 'operator' : state.by;
+        const isOperators = (isOlder || back.includes(server)) && state.admin !== 'ready';
+        const by = isOperators ? 'operator' : state.by;
         Object.assign(self.server(server), { ...state, by, since: time.now, restWeight: null });
       }
     },

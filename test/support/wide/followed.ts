@@ -14,6 +14,6 @@ export function isFollowed(
 ): boolean {
   const forced = view.over?.forced ?? view.admin;
   // A reload since that look has removed the operator's DRAIN: no look has shown that yet.
-  const wasHis = by === 'operator' || (by === 'nobody' && since > lookedAt);
-  return policy.foreignDrain === 'follow' && wasHis && forced === 'drain';
+  const wasOperators = by === 'operator' || (by === 'none' && since > lookedAt);
+  return policy.foreignDrain === 'follow' && wasOperators && forced === 'drain';
 }

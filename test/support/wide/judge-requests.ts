@@ -156,7 +156,7 @@ export function createRequests(world: World): Requests {
       verdicts.broken('force not heard', `${code}: ${message}`);
     const byHold = message.includes('lastcall release');
     if (code === 'held' && !touched && !isTouched(node) && !byHold)
-      verdicts.broken('held by nobody', message);
+      verdicts.broken('held without cause', message);
     const isUnheard = ['schedule', 'app', 'lastcall'].includes(request.by);
     if (isUnheard && !isLogged(result))
       verdicts.broken('refused in silence', `${request.by} ${request.kind}: ${code}`);

@@ -65,9 +65,9 @@ export function createRestJudge(
       const isAwaited = wanted === 'ready' && node.policy.hasProbe && !healthIsUp && writes.isFenced(node);
       if (isAwaited || isWithoutName(node, lb, server)) continue;
       if (wanted !== null && by !== 'operator' && admin !== wanted && time.now - since > DUE_MS)
-        verdicts.broken('word lost', [phase, lb.name, server.name, admin, wanted]);
+        verdicts.broken('state lost', [phase, lb.name, server.name, admin, wanted]);
       if ((isOut || isFenced) && admin === 'ready' && time.now - since > DUE_MS)
-        verdicts.broken('word lost', [phase, lb.name, server.name]);
+        verdicts.broken('state lost', [phase, lb.name, server.name]);
       const found = writes.foundAt(node, lb.name, server.name);
       if (ROTATION.includes(phase) && by === 'us' && admin !== 'ready' && admin !== found)
         verdicts.broken('not put back', [phase, lb.name, server.name, admin]);

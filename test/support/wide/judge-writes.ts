@@ -99,7 +99,7 @@ export function createWriteJudge(world: World, requests: Requests): WriteJudge {
     // What came a moment before is in no look yet; the second look finds it.
     const isSeen = raisedAt - lastAt > LOOKED_MS;
     if (policy.sources.length === 0 && isSeen && raisedAt - lastAt < policy.quietMs - QUIET_SLACK_MS)
-      verdicts.broken('fenced without quiet', `${Math.round(raisedAt - lastAt)} ms after somebody came`);
+      verdicts.broken('fenced without quiet', `${Math.round(raisedAt - lastAt)} ms after a user came`);
   }
 
   /** A balancer that has fallen silent is unknown, and not what its last look showed. */

@@ -24,7 +24,7 @@ export interface SimServer {
   movedTo?: string;
   /** What its agent-check shows, where it has one. */
   agent: string | null;
-  by: 'us' | 'operator' | 'nobody';
+  by: 'us' | 'operator' | 'none';
   /** When it got this state. */
   since: number;
   up: boolean;
@@ -196,7 +196,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       for (const server of servers) {
         Object.assign(server, { serving: 0, queued: 0, total: 0, errors: 0 });
         if (!stateFile)
-          Object.assign(server, { admin: 'ready', origin: 'none', by: 'nobody', since: time.now });
+          Object.assign(server, { admin: 'ready', origin: 'none', by: 'none', since: time.now });
       }
     },
     set(server, admin, by, origin = 'forced') {
@@ -266,7 +266,7 @@ function createServer(name: string, since: number): SimServer {
     over: null,
     absent: false,
     agent: null,
-    by: 'nobody',
+    by: 'none',
     since,
     up: true,
     serving: 0,

@@ -159,7 +159,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
     if (!op || before.op || op.kind === 'ready' || after.phase !== 'draining') return;
     if (!['serving', 'unhealthy', 'returning'].includes(before.phase)) return;
     const request = requests.get(op.id);
-    if (!request) fail('an operation that nobody asked for', op);
+    if (!request) fail('an operation without a request', op);
     if (request.force || request.isShutdown || request.noRefuse === true || world.policy.keep === 0) return;
     const facts = [...(surveys.get(op.id)?.values() ?? [])].flatMap((survey) => survey.facts);
     const isWaited = world.policy.unreachable === 'wait';

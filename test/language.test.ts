@@ -11,7 +11,14 @@ let root: string;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'lastcall-language-'));
-  for (const folder of ['agent/engine', 'test', 'deploy', 'haproxy'])
+  for (const folder of [
+    'agent/engine',
+    'test/support/mutants',
+    'test/support/wide',
+    'test/faults',
+    'deploy',
+    'haproxy',
+  ])
     mkdirSync(join(root, folder), { recursive: true });
 });
 
@@ -43,7 +50,7 @@ describe('The language check', () => {
     '// Waits for the users who are left.',
     '// Runs as the user `nobody`.',
     '// Who is left? The users of an old worker.',
-    "export const text = 'nobody is left';",
+    "export const text = 'no user is left';",
   ])('accepts %j', async (text) => {
     expect(await check('agent/a.ts', `${text}\n`)).toEqual({ code: 0, output: '' });
   });
@@ -55,6 +62,38 @@ describe('The language check', () => {
       );
     expect(await check('test/a.ts', lines(7))).toEqual({ code: 0, output: '' });
     expect((await check('test/a.ts', lines(8))).output).toContain('test: 8.0 of 1,000');
+  });
+
+  test('refuses he, him and his in each comment', async () => {
+    const lines = Array<string>(1000).fill('// no user').join('\n');
+    const { code, output } = await check('test/a.ts', `${lines}\n// The user and his sessions.\n`);
+    expect(code).toBe(1);
+    expect(output).toBe('test/a.ts:1001 the comment does not name who is meant: `his`\n');
+  });
+
+  test.each([
+    ['README.md', 'Users\n\nwhom no source counts.', ':3 the page leaves open who acts: `whom`'],
+    ['deploy/a.md', '```sh\nsudo -u nobody\n```\nHe waits.', ':4 the page leaves open who acts: `He`'],
+    ['test/a.md', '[somebody](x.md) waits', ':1 the page leaves open who acts: `somebody`'],
+    ['agent/a.ts', "const a = 1;\nfail('nobody answers');", ':2 the text leaves open who acts: `nobody`'],
+    ['test/support/mutants/a.ts', 'name: "it hears nobody"', ':1 the text leaves open who acts: `nobody`'],
+    ['test/support/wide/a.ts', "'held by nobody': 'held'", ':1 the text leaves open who acts: `nobody`'],
+    ['test/faults/a.ts', '`${count} of his\nsessions`', ':1 the text leaves open who acts: `his`'],
+  ])('refuses a page or a text that leaves open who acts: %s', async (file, text, problem) => {
+    const { code, output } = await check(file, `${text}\n`);
+    expect(code).toBe(1);
+    expect(output).toBe(`${file}${problem}\n`);
+  });
+
+  test.each([
+    ['README.md', '```sh\nsudo -u nobody\n```\nThe user `nobody`, [a page](#users-whom-none-counts).'],
+    ['README.md', 'See https://example.org/nobody for it.'],
+    ['test/faults/a.ts', "// nobody's\nconst a = `${nobody} left`; // it's the user's"],
+    ['test/a.ts', "const title = 'nobody is left';"],
+  ])('leaves code, links and other texts alone: %s %j', async (file, text) => {
+    const lines = Array<string>(200).fill('// no user').join('\n');
+    const output = await check(file, file.endsWith('.ts') ? `${text}\n${lines}\n` : `${text}\n`);
+    expect(output).toEqual({ code: 0, output: '' });
   });
 
   test.each([

@@ -29,7 +29,7 @@ export interface People {
   clear(): void;
 }
 
-/** His first request is over before the next look. */
+/** The first request of a user who slips in is over before the next look. */
 const SLIPPED_MS = 0.1;
 
 export function createPeople(

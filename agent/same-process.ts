@@ -35,8 +35,8 @@ export function withServedPorts(balancer: Balancer, ports: SameProcess): Balance
       if (found.relatives === null || onOurHost.length === 0) return found;
       const served = await serversOf(onOurHost, { ...ports, stopper }, signal).catch((error: unknown) => {
         signal.throwIfAborted();
-        const told = { balancer: balancer.name, error: messageOf(error) };
-        ports.log.debug('which process serves the other ports of this machine was not found out', told);
+        const fields = { balancer: balancer.name, error: messageOf(error) };
+        ports.log.debug('which process serves the other ports of this machine was not found out', fields);
         return onOurHost.map((): ServedBy => 'unknown');
       });
       const proven = onOurHost.filter((_one, at) => served[at] === 'application');

@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OLD_FILES } from './language/old-files.mjs';
-import { OLD_NAMES, OLD_PARTS } from './language/old-names.mjs';
+import { OF_RECORD, OLD_IN_AGENT, OLD_NAMES, OLD_PARTS } from './language/old-names.mjs';
 import { commentsOf, namesOf, proseOf, textsOf } from './language/parts.mjs';
 
 const ROOT = process.argv[2] ?? join(import.meta.dirname, '..');
@@ -60,7 +60,7 @@ function check(file, seen) {
   if (!/\.(?:ts|mjs)$/.test(file)) return;
   if (SHOWN.some((folder) => file.startsWith(folder))) checkProse(file, 'text', textsOf(text));
   for (const name of namesOf(text))
-    for (const [old, now] of oldIn(name)) problems.push(`${file}: ${name}: \`${old}\` is ${now} now`);
+    for (const [old, now] of oldIn(name, file)) problems.push(`${file}: ${name}: \`${old}\` is ${now} now`);
 }
 
 function checkComments(file, comments, seen) {
@@ -92,10 +92,12 @@ function checkTitles(file, text) {
 }
 
 /** The old words of one name, as `Desk` in `createDesk`. */
-function oldIn(name) {
+function oldIn(name, file) {
   const parts = (name.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) ?? []).map((part) => part.toLowerCase());
   const old = Object.entries(OLD_PARTS).filter(([part]) => parts.includes(part));
-  return Object.hasOwn(OLD_NAMES, name) ? [...old, [name, OLD_NAMES[name]]] : old;
+  const isAgents = file.startsWith('agent/') && !OF_RECORD.includes(file);
+  const names = isAgents ? { ...OLD_NAMES, ...OLD_IN_AGENT } : OLD_NAMES;
+  return Object.hasOwn(names, name) ? [...old, [name, names[name]]] : old;
 }
 
 function read(file) {

@@ -73,13 +73,13 @@ export function engineAt({ container, socket, timeoutMs }: DockerStopConfig, clo
 
 /** null where anything that is needed is missing. */
 function readContainer(body: string): Container | null {
-  let told: unknown;
+  let parsed: unknown;
   try {
-    told = JSON.parse(body);
+    parsed = JSON.parse(body);
   } catch {
     return null;
   }
-  const { Id: id, State: state } = (told ?? {}) as { readonly Id?: unknown; readonly State?: unknown };
+  const { Id: id, State: state } = (parsed ?? {}) as { readonly Id?: unknown; readonly State?: unknown };
   if (typeof id !== 'string' || id === '' || typeof state !== 'object' || state === null) return null;
   const { Running, Pid, StartedAt, ExitCode } = state as Readonly<Record<string, unknown>>;
   if (typeof Running !== 'boolean' || typeof StartedAt !== 'string') return null;

@@ -58,8 +58,8 @@ export async function unitState(
     const at = line.indexOf('=');
     return [line.slice(0, at), line.slice(at + 1)];
   });
-  const told = new Map(lines);
-  const get = (name: string): string => told.get(name) ?? '';
+  const properties = new Map(lines);
+  const get = (name: string): string => properties.get(name) ?? '';
   const mainPid = Number(get('MainPID'));
   return {
     load: get('LoadState'),

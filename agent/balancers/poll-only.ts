@@ -18,7 +18,7 @@ export interface PollOnlyOptions<M> {
   /** How often each poller must be answered with a state before it counts as applied; default twice. */
   readonly times?: (admin: Admin) => number;
   /** What the pollers report about the server, if they do. */
-  readonly told?: () => Partial<ServerView>;
+  readonly reported?: () => Partial<ServerView>;
 }
 
 /** A balancer that only polls, and the answer for its pollers. */
@@ -123,7 +123,7 @@ function createAnnouncement<M>(options: PollOnlyOptions<M>): AnnouncedToPollers 
   return { now: () => announced, shown: () => shown, set };
 }
 
-function viewOf<M>({ name, healthy, told: more }: PollOnlyOptions<M>, admin: Admin): ServerView {
+function viewOf<M>({ name, healthy, reported }: PollOnlyOptions<M>, admin: Admin): ServerView {
   return {
     name,
     admin,
@@ -134,7 +134,7 @@ function viewOf<M>({ name, healthy, told: more }: PollOnlyOptions<M>, admin: Adm
     total: null,
     weight: null,
     counters: null,
-    ...more?.(),
+    ...reported?.(),
   };
 }
 

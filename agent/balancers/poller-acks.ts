@@ -11,7 +11,7 @@ export const ACK_TIMEOUT_MS = 30_000;
 /** One answer to a poller. */
 export interface PollerAck<M> {
   /** This answer carried the state. */
-  readonly told: boolean;
+  readonly carriesState: boolean;
   /** False where the poller itself shows that it has not done it yet; default true. */
   readonly obeys?: boolean;
   /** What the driver keeps of this poller. */
@@ -91,13 +91,13 @@ export function createPollerAcks<M = null>(
       state += 1;
       isAnyAcked = false;
     },
-    record: (name, { told, obeys = true, mark }) => {
+    record: (name, { carriesState, obeys = true, mark }) => {
       pollers.polled(name, (before, isBack) => {
         const former = before === null || isBack ? 0 : acksOf(before);
-        return { state, acks: former + (told ? 1 : 0), obeys, mark };
+        return { state, acks: former + (carriesState ? 1 : 0), obeys, mark };
       });
       lastAt = clock.now();
-      isAnyAcked ||= told;
+      isAnyAcked ||= carriesState;
       for (const watcher of watchers) watcher();
     },
     isAcked: (name) => {

@@ -64,6 +64,6 @@ async function keysOf({ file, named, env }: SocketLookup): Promise<Keys> {
   const { readKeys } = await import('./load.ts');
   const read = readKeys(text, file, env);
   if (read.ok) return read.keys;
-  const told = read.problems.map(problemLine).join('; ');
-  throw new LastcallError('config', told, { target: file, next: NEXT });
+  const message = read.problems.map(problemLine).join('; ');
+  throw new LastcallError('config', message, { target: file, next: NEXT });
 }

@@ -109,6 +109,6 @@ function freeze<T>(value: T): T {
 
 /** A value that could not be read is not also reported as wrong. */
 function merged(unread: readonly Finding[], problem: readonly Finding[]): Finding[] {
-  const told = new Set(unread.map(({ path }) => pathText(path)));
-  return [...unread, ...problem.filter(({ path }) => !told.has(pathText(path)))];
+  const reported = new Set(unread.map(({ path }) => pathText(path)));
+  return [...unread, ...problem.filter(({ path }) => !reported.has(pathText(path)))];
 }

@@ -36,8 +36,8 @@ export function located(file: string, tree: Tree, findings: readonly Finding[]):
     const found = tree.find(path, at);
     const message = withoutValues(tree, written);
     const from = found.variables.map((name) => `\${${name}}`).join(', ');
-    const told = from === '' ? message : `${message} (from ${from})`;
-    return { file, ...found.place, path: pathText(found.path), message: told };
+    const text = from === '' ? message : `${message} (from ${from})`;
+    return { file, ...found.place, path: pathText(found.path), message: text };
   });
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }

@@ -79,13 +79,13 @@ function problem(status: number, message: string): HttpReply {
 
 /** One line for the first caller with a wrong token, and after a while one with their number. */
 function createRefusalLog(clock: Clock, log: Log): (address: string) => void {
-  let told: number | null = null;
+  let loggedAt: number | null = null;
   let refused = 0;
   return (address) => {
     refused += 1;
-    if (told !== null && clock.now() - told < TELL_EVERY_MS) return;
+    if (loggedAt !== null && clock.now() - loggedAt < TELL_EVERY_MS) return;
     log.warn('a caller of listen.hooks has shown no token, or a wrong one', { address, refused });
-    told = clock.now();
+    loggedAt = clock.now();
     refused = 0;
   };
 }

@@ -112,8 +112,8 @@ async function submit({ service }: RoutePorts, { request }: Exchange): Promise<R
   if (!read.ok) return problem(read.status, read.message);
   const submitted = await service.submit(read.value);
   if (submitted.accepted) {
-    const { accepted: _accepted, ...told } = submitted;
-    return { status: 202, body: told };
+    const { accepted: _accepted, ...answer } = submitted;
+    return { status: 202, body: answer };
   }
   return { status: submitted.result.ok ? 200 : 409, body: submitted.result };
 }

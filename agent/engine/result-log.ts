@@ -8,11 +8,11 @@ import type { Log } from '../system/log-port.ts';
 export function logResult(log: Log, result: Result, refused: boolean): void {
   const { ok, operation, code, id, node, reason, message, warnings, plan } = result;
   if (plan !== undefined) return;
-  const said = {
+  const details = {
     ...(message === undefined ? {} : { message }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
-  const about = { node, id, operation, code, reason, ...said };
+  const about = { node, id, operation, code, reason, ...details };
   if (ok) log.info(`${operation} has ended`, about);
   else log.warn(`${operation} ${refused ? 'was refused' : 'has not ended well'}: ${code}`, about);
 }

@@ -58,8 +58,8 @@ export function createFileLock(
         const held = document.holders.find((one) => one.claim.id === claim.id);
         if (held === undefined) throw notHeld(name, claim);
         const marked = { claim: writtenClaim(claim), state, failure: why === null ? null : writtenLine(why) };
-        const isSaid = held.state === state && held.failure === marked.failure;
-        if (isSaid && isSameClaim(held.claim, marked.claim)) return document;
+        const isMarked = held.state === state && held.failure === marked.failure;
+        if (isMarked && isSameClaim(held.claim, marked.claim)) return document;
         return withHolder(document, { ...held, ...marked, owner: self, changed: number });
       }),
     give: (claim, signal) => changed(claim, signal, (document) => without(document, claim.id)),

@@ -159,8 +159,8 @@ function checkIn(row: StatRow): Pick<ServerView, 'check' | 'checkFailed'> {
   const status = printable(row.text('check_status')).replace(/^\* /, '');
   // These are answers of a check that has not ended yet, or is not made.
   if (status === '' || ['INI', 'UNK'].includes(status)) return {};
-  const told = printable(row.text('last_chk')) || printable(row.text('check_desc'));
-  return { checkFailed: told === '' ? status : `${status}, ${told}` };
+  const detail = printable(row.text('last_chk')) || printable(row.text('check_desc'));
+  return { checkFailed: detail === '' ? status : `${status}, ${detail}` };
 }
 
 function addressIn(row: StatRow): Pick<ServerView, 'address'> {

@@ -104,7 +104,7 @@ export function hookFacts(
   dropped: number,
 ): HookFacts {
   const { phase, previous, at, operation, sessions } = change;
-  const told = {
+  const facts = {
     node,
     phase,
     previous,
@@ -117,13 +117,13 @@ export function hookFacts(
     code,
     dropped,
   };
-  const variables = Object.entries({ ...told, sessions: sessions ?? 'unknown' }).map(
+  const variables = Object.entries({ ...facts, sessions: sessions ?? 'unknown' }).map(
     ([name, value]) => [`LASTCALL_${name.toUpperCase()}`, String(value ?? '')] as const,
   );
-  return { variables: Object.fromEntries(variables), body: { text: textOf(told), ...told } };
+  return { variables: Object.fromEntries(variables), body: { text: textOf(facts), ...facts } };
 }
 
-function textOf(told: {
+function textOf(facts: {
   readonly node: string;
   readonly phase: Phase;
   readonly previous: Phase | null;
@@ -132,7 +132,7 @@ function textOf(told: {
   readonly reason: string | null;
   readonly code: string | null;
 }): string {
-  const { node, phase, previous, operation, by, reason, code } = told;
+  const { node, phase, previous, operation, by, reason, code } = facts;
   const change = previous === null ? `${node}: ${phase}` : `${node}: ${previous} -> ${phase}`;
   if (operation === null) return change;
   const ended = code === null ? '' : `: ${code}`;

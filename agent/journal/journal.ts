@@ -55,7 +55,7 @@ export function createJournal(
   const enqueue = (text: string): Waiting => {
     const write = (): Promise<void> => {
       waiting = null;
-      return told(path, 'written', () => replaceFile(path, entry.text));
+      return withFileError(path, 'written', () => replaceFile(path, entry.text));
     };
     // A failed save is its own caller's error; the next one is tried all the same.
     last = last.then(write, write);
@@ -70,7 +70,7 @@ export function createJournal(
         LOAD_MS,
         signal,
         () => unanswered(path, LOAD_MS),
-        () => told(path, 'read', () => load(path, node)),
+        () => withFileError(path, 'read', () => load(path, node)),
       ),
     async save(record) {
       const text = seal(node, record);
@@ -110,7 +110,7 @@ async function quarantine(from: string, path: string, why: string): Promise<Load
 }
 
 /** Runs `work`; an error of the system becomes one with the file, the failed action, and the next step. */
-async function told<T>(path: string, what: 'read' | 'written', work: () => Promise<T>): Promise<T> {
+async function withFileError<T>(path: string, what: 'read' | 'written', work: () => Promise<T>): Promise<T> {
   const start = realClock.now();
   try {
     return await work();

@@ -143,10 +143,10 @@ export function patchRamp(draft: Draft, balancer: string, server: string, change
  */
 export function warn(draft: Draft, subject: string, text: string): void {
   const { op } = draft.state;
-  const told = op?.warnings ?? [];
-  if (isNews(told, { subject, text })) emit(draft, { type: 'log', level: 'warn', text });
-  const warnings = withWarning(told, { subject, text });
-  if (op && warnings !== told) patch(draft, { op: { ...op, warnings } });
+  const earlier = op?.warnings ?? [];
+  if (isNews(earlier, { subject, text })) emit(draft, { type: 'log', level: 'warn', text });
+  const warnings = withWarning(earlier, { subject, text });
+  if (op && warnings !== earlier) patch(draft, { op: { ...op, warnings } });
 }
 
 /** Raises an alarm (shown by `status` until it is over) or takes it off. */

@@ -17,7 +17,7 @@ export interface HolderPorts {
  */
 export function ofApplication(probe: Probe, ports: HolderPorts): Probe {
   let learnedIn: string | null = null;
-  let told: string | null = null;
+  let reported: string | null = null;
   return {
     async ask(signal) {
       const answer = await probe.ask(signal);
@@ -30,11 +30,11 @@ export function ofApplication(probe: Probe, ports: HolderPorts): Probe {
       }
       const stranger = await ports.strangerAt(signal);
       if (stranger === null) return answer;
-      if (stranger !== told)
+      if (stranger !== reported)
         ports.onStranger(
           `${stranger}: its answers to the probe do not count; where it is the application by now, restart lastcall, which then takes it`,
         );
-      told = stranger;
+      reported = stranger;
       return { kind: 'unhealthy', reason: stranger };
     },
   };

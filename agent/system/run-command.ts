@@ -164,8 +164,8 @@ export function excerpt(result: CommandResult): string {
 export function endingOf(result: CommandResult): string {
   if (result.timedOut) return `did not end within ${Math.round(result.elapsedMs)} ms`;
   const how = result.signal === null ? `exit code ${String(result.exitCode)}` : `ended by ${result.signal}`;
-  const said = excerpt(result);
-  return said === '' ? how : `${how}: ${said}`;
+  const output = excerpt(result);
+  return output === '' ? how : `${how}: ${output}`;
 }
 
 async function launch(

@@ -95,8 +95,8 @@ export function withAudit(service: Service, audit: Audit): Service {
       audit.write(resumed ? 'resume' : 'begin', { id, operation, by, reason });
     },
     ended({ id, operation, code, seconds, phase, forced, sessions, warnings, message }) {
-      const told = { phase, forced, sessions, warnings, ...(message === undefined ? {} : { message }) };
-      audit.write('end', { id, operation, code, seconds, ...told });
+      const outcome = { phase, forced, sessions, warnings, ...(message === undefined ? {} : { message }) };
+      audit.write('end', { id, operation, code, seconds, ...outcome });
     },
     unlocked: ({ node, by, reason }, { code, message }) =>
       audit.write('unlock', { node, by, reason, code, message }),

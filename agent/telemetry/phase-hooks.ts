@@ -162,7 +162,7 @@ interface HookReport {
 function createReport(name: string, { log, runs }: PhaseHooksPorts, onAlarm: OnAlarm): HookReport {
   let alarm = onAlarm;
   let dropped = 0;
-  const notTold = (phase: string, why: string): void =>
+  const notCalled = (phase: string, why: string): void =>
     alarm(name, `${name} was not called for ${phase}: ${why}`);
   return {
     onOutcome(outcome, { phase }, error) {
@@ -172,7 +172,7 @@ function createReport(name: string, { log, runs }: PhaseHooksPorts, onAlarm: OnA
         dropped += 1;
         if (dropped === 1)
           log.warn('a hook is too slow, or lastcall ends: it is not called for this phase', about);
-        return notTold(phase, 'it is too slow');
+        return notCalled(phase, 'it is too slow');
       }
       if (dropped > 1) log.warn('a hook was not called for so many phases', { hook: name, dropped });
       dropped = 0;
@@ -181,7 +181,7 @@ function createReport(name: string, { log, runs }: PhaseHooksPorts, onAlarm: OnA
         return alarm(name, undefined);
       }
       log.warn('a hook could not be called for the phase', { ...about, error });
-      notTold(phase, messageOf(error));
+      notCalled(phase, messageOf(error));
     },
     retire() {
       alarm(name, undefined);

@@ -11,12 +11,12 @@ beforeEach(() => {
   acks = createPollerAcks(clock);
 });
 
-const poll = (poller: string, told = true): void => acks.record(poller, { told, mark: null });
+const poll = (poller: string, carriesState = true): void => acks.record(poller, { carriesState, mark: null });
 /** Polls of one poller, so many milliseconds apart; the clock stands at the last one. */
-function polls(poller: string, count: number, everyMs: number, told = true): void {
+function polls(poller: string, count: number, everyMs: number, carriesState = true): void {
   for (let n = 0; n < count; n++) {
     if (n > 0) clock.advance(everyMs);
-    poll(poller, told);
+    poll(poller, carriesState);
   }
 }
 const lacking = (): readonly string[] => acks.lacking().map(({ poller }) => poller);

@@ -34,10 +34,10 @@ describe('An operator who comes between our write and our look', () => {
   };
   /** The operator writes `line` once, right after the sidecar wrote `word`. */
   const interfere = (word: string, line: string): void => {
-    let isSaid = false;
+    let isSet = false;
     recorder.after(async (said) => {
-      if (isSaid || said !== `set server ${SERVER} state ${word}`) return;
-      isSaid = true;
+      if (isSet || said !== `set server ${SERVER} state ${word}`) return;
+      isSet = true;
       await recorder.operate(line);
     });
   };

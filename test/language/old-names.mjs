@@ -153,4 +153,21 @@ export const OLD_NAMES = {
   askTurn: 'askForSlot',
   Seat: 'EngineHost',
   Doors: 'Endpoints',
+  isSaid: 'isAlive, isMarked, isSettled',
+  notTold: 'notCalled',
+  SavedTold: 'SavedApplied',
 };
+
+/** Whole names of agent/: a test may call so what a program has printed. */
+export const OLD_IN_AGENT = {
+  said: 'answer, output, everWritten',
+  told: 'applied, reported, answer',
+};
+/** They read and write the record, whose keys keep the names of its schema 1 (model/record.ts). */
+export const OF_RECORD = [
+  'agent/lifecycle/model/record.ts',
+  'agent/lifecycle/model/write-record.ts',
+  'agent/lifecycle/recovery/read-record.ts',
+  'agent/lifecycle/recovery/record-guards.ts',
+  'agent/lifecycle/recovery/restore.ts',
+];

@@ -105,9 +105,9 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       covers: (caller) => options.covers(caller),
       state,
       weight,
-      answered(address, said, percent) {
+      answered(address, admin, percent) {
         if (announcedWeight !== null && percent === announcedWeight.percent) announcedWeight.sent += 1;
-        acks.record(address, { told: said !== null && said === announcement.state, mark: null });
+        acks.record(address, { carriesState: admin !== null && admin === announcement.state, mark: null });
       },
     },
     announce(next, replaces) {

@@ -32,12 +32,14 @@ export function createPollerBalancer(config: PollerConfig, ports: PollerPorts): 
   return balancer;
 }
 
-function subscriptionOf(config: PollerConfig, acks: PollerAcks, word: () => Admin | null): Subscription {
+function subscriptionOf(config: PollerConfig, acks: PollerAcks, announced: () => Admin | null): Subscription {
   const from = ipAllowlist(config.from);
   return {
     id: config.id,
     covers: ({ address }) => config.from.length === 0 || from(address),
-    state: (address) => Promise.resolve(word() === 'ready' && acks.isAcked(address) ? null : word()),
-    answered: (address, said) => acks.record(address, { told: said !== null && said === word(), mark: null }),
+    state: (address) =>
+      Promise.resolve(announced() === 'ready' && acks.isAcked(address) ? null : announced()),
+    answered: (address, admin) =>
+      acks.record(address, { carriesState: admin !== null && admin === announced(), mark: null }),
   };
 }

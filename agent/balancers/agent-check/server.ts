@@ -31,7 +31,7 @@ export interface Subscription {
   /** The percent of its configured weight to answer this caller now, or null. As `state`. */
   weight?(): Promise<number | null>;
   /** The answer, with this state and this percent or with none, is on its way to the caller. */
-  answered(address: string, said: Admin | null, percent: number | null): void;
+  answered(address: string, admin: Admin | null, percent: number | null): void;
 }
 
 /** The TCP responder of `listen.agentCheck`; a caller without a subscription gets `up` or an empty answer. */
@@ -120,10 +120,10 @@ async function answer(
     agreed(selected.map((subscription) => subscription.weight?.() ?? Promise.resolve(null))),
   ]);
   if (socket.destroyed) return;
-  const said = { word, healthy: ports.healthy() };
-  socket.write(agentLine({ ...said, percent }), (error) => {
+  const parts = { word, healthy: ports.healthy() };
+  socket.write(agentLine({ ...parts, percent }), (error) => {
     if (error) return;
-    const line = agentLine(said).trim();
+    const line = agentLine(parts).trim();
     ports.answers.set(line, (ports.answers.get(line) ?? 0) + 1);
     for (const subscription of selected) subscription.answered(caller.address, word, percent);
   });

@@ -59,7 +59,7 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
     healthy: () => node().health === 'up',
     times: (admin) =>
       Math.max(REQUIRED_ACKS, { drain: REQUIRED_ACKS, maint: config.fall, ready: config.rise }[admin]),
-    told: () => connectionsOf(acks.marked(), clock.now()),
+    reported: () => connectionsOf(acks.marked(), clock.now()),
   });
 
   const answer = (poll: HealthPoll): HealthAnswer | null => {
@@ -73,11 +73,11 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
   const subscription: HealthSubscription = {
     covers,
     answer,
-    answered(poll, said) {
+    answered(poll, given) {
       const name = nameOf(poll);
-      const mark = monitorAfter(acks.markOf(name), poll, said);
+      const mark = monitorAfter(acks.markOf(name), poll, given);
       const wanted = announced() ?? 'ready';
-      acks.record(name, { told: said === WORDS[wanted], obeys: obeys(mark, wanted), mark });
+      acks.record(name, { carriesState: given === WORDS[wanted], obeys: obeys(mark, wanted), mark });
     },
   };
   ports.server.add(subscription);
@@ -110,10 +110,10 @@ function nameOf({ address, state }: HealthPoll): string {
 function monitorAfter(
   before: Monitor | undefined,
   { address, state }: HealthPoll,
-  said: HealthAnswer,
+  given: HealthAnswer,
 ): Monitor {
   const ups = before?.ups ?? 0;
-  return { address, ups: { up: ups + 1, drain: Math.max(ups, 1), down: 0 }[said], state };
+  return { address, ups: { up: ups + 1, drain: Math.max(ups, 1), down: 0 }[given], state };
 }
 
 /**

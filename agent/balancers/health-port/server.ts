@@ -23,7 +23,7 @@ export interface HealthSubscription {
   /** The present answer to this monitor; null while it is unknown. */
   answer(poll: HealthPoll): HealthAnswer | null;
   /** The answer is on its way. */
-  answered(poll: HealthPoll, said: HealthAnswer): void;
+  answered(poll: HealthPoll, given: HealthAnswer): void;
 }
 
 /** The HTTP responder of `listen.health`; a monitor without a subscription gets UP or DOWN, and no sign-out. */
@@ -54,13 +54,13 @@ export function createHealthServer(config: HealthListenConfig, ports: HealthServ
   const answer = async ({ address, headers, signal }: HttpAsked) => {
     const poll: HealthPoll = { address, state: stateIn(headers['x-haproxy-server-state']) };
     const matching = subscriptions.filter((subscription) => subscription.covers(address));
-    const said = await held(clock, signal, () => mildestAnswer(poll, matching, ports.node()));
-    if (said === null) return null;
+    const given = await held(clock, signal, () => mildestAnswer(poll, matching, ports.node()));
+    if (given === null) return null;
     const sent = (): void => {
-      answers.set(said, (answers.get(said) ?? 0) + 1);
-      for (const subscription of matching) subscription.answered(poll, said);
+      answers.set(given, (answers.get(given) ?? 0) + 1);
+      for (const subscription of matching) subscription.answered(poll, given);
     };
-    return { ...config.answers[said], type: 'text/plain', sent };
+    return { ...config.answers[given], type: 'text/plain', sent };
   };
 
   const { host, port, allow } = config;

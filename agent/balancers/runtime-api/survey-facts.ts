@@ -91,15 +91,17 @@ export async function findStickTables(
   const backends = new Set([...names].map(({ backend }) => backend));
   const stores = new Map<string, boolean | null>();
   for (const table of parseTables(await ask(showTables()))) {
-    const told = isTableName(table) ? storesServers(await ask(probeTable(table))) : null;
-    if (told !== false) stores.set(table, told);
+    const storing = isTableName(table) ? storesServers(await ask(probeTable(table))) : null;
+    if (storing !== false) stores.set(table, storing);
   }
-  const named = [...stores].flatMap(([table, told]) => (told === true && backends.has(table) ? [table] : []));
+  const named = [...stores].flatMap(([table, storing]) =>
+    storing === true && backends.has(table) ? [table] : [],
+  );
   if (named.length > 0 && !hashed) return { ...NO_TABLES, named };
   const found = new Map<string, boolean | null>();
-  for (const [table, told] of stores) found.set(table, told && (await holds(table)));
+  for (const [table, storing] of stores) found.set(table, storing && (await holds(table)));
   const those = (answer: boolean | null): string[] =>
-    [...found].flatMap(([table, told]) => (told === answer ? [table] : []));
+    [...found].flatMap(([table, holding]) => (holding === answer ? [table] : []));
   const foreign = those(false).filter((table) => !backends.has(table));
   return { named, holding: those(true), foreign, unknown: those(null) };
 }

@@ -8,7 +8,7 @@ function each(examined: Examination, look: (haproxy: HaproxyExamined) => Sightin
   return together(examined.haproxies.map(look));
 }
 
-/** Its failure is a trap of its own, so nothing else is said to be unseen by it. */
+/** Its failure is a trap of its own, so nothing else is problem to be unseen by it. */
 function unreachable({ about, config }: HaproxyExamined): Sighting {
   if (about.ok || about.code === 'not-permitted') return CLEAR;
   return found(named(config.address, about.why));
@@ -59,8 +59,8 @@ function eachServer(examined: Examination, look: (place: AgentPlace) => string |
     inside(haproxy.servers, (servers) =>
       found(
         ...servers.flatMap((server) => {
-          const said = look({ haproxy, server });
-          return said === null ? [] : [`${haproxy.config.address}: ${server.name} ${said}`];
+          const problem = look({ haproxy, server });
+          return problem === null ? [] : [`${haproxy.config.address}: ${server.name} ${problem}`];
         }),
       ),
     ),

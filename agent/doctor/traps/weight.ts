@@ -13,8 +13,8 @@ function ramped(examined: Examination, say: (server: ServerExamined) => string |
       inside(servers, (list) =>
         found(
           ...list.flatMap((server) => {
-            const said = say(server);
-            return said === null ? [] : [`${config.address}: ${server.name} ${said}`];
+            const problem = say(server);
+            return problem === null ? [] : [`${config.address}: ${server.name} ${problem}`];
           }),
         ),
       ),

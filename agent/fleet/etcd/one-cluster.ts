@@ -13,22 +13,22 @@ export function createClusterCheck(
   endpoints: readonly string[],
   ask: (endpoint: string, signal: AbortSignal) => Promise<string>,
 ): ClusterCheck {
-  const said = new Map<string, string>();
+  const clusters = new Map<string, string>();
   let isFirst = true;
   const unlike = (cluster: string): string[] =>
     endpoints.filter((endpoint) => {
-      const own = said.get(endpoint);
+      const own = clusters.get(endpoint);
       return own === undefined ? isFirst : own !== cluster;
     });
   return {
     async note(endpoint, cluster, signal) {
-      said.set(endpoint, cluster);
+      clusters.set(endpoint, cluster);
       const others = unlike(cluster);
       const answers = await Promise.allSettled(others.map((other) => ask(other, signal)));
       signal.throwIfAborted();
       // For an endpoint that does not answer its last id counts.
       for (const [place, answer] of answers.entries())
-        if (answer.status === 'fulfilled') said.set(others[place] ?? '', answer.value);
+        if (answer.status === 'fulfilled') clusters.set(others[place] ?? '', answer.value);
       isFirst = false;
       const [other] = unlike(cluster);
       return other === undefined ? null : [endpoint, other];

@@ -60,9 +60,9 @@ export function restoreStep(keys: PoolKeys, pool: PoolState, own: OwnClaim): Cha
   if (stored === undefined) return reclaimStep(keys, pool, own);
   if (stored.lease !== null) return null;
   const entry = { ...stored, claim: own.claim };
-  const isSaid = pool.alive.get(keys.nameOf(own.claim)) === own.lease;
+  const isAlive = pool.alive.get(keys.nameOf(own.claim)) === own.lease;
   const isCurrent = entryText(stored) === entryText(entry);
-  if (isSaid && isCurrent) return null;
+  if (isAlive && isCurrent) return null;
   const compares = [modifiedAt(keys.claim(own.claim), stored.modified)];
   const [slot, life] = slotOf(keys, entry, own.lease);
   return { compares, writes: isCurrent ? [life] : [slot, life] };

@@ -214,8 +214,8 @@ export function admit(draft: Draft): void {
   if (refusal && !isOthersTurn)
     return refuse(draft, request, candidate.at, refusal.code, refusal.message, warnings);
   if (request.dryRun) {
-    const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
-    return answerAtOnce(draft, request, candidate.at, told, { ...dry, plan: planOf(draft, candidate) });
+    const all = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
+    return answerAtOnce(draft, request, candidate.at, all, { ...dry, plan: planOf(draft, candidate) });
   }
   const turn = askForSlot(draft, candidate);
   if (turn === 'wait' || turn === 'over') return;

@@ -79,7 +79,13 @@ export interface SavedWorker {
   readonly bornAt?: number | null;
 }
 
-type SavedTold = Omit<AppliedState, 'worker'> & SavedWorker;
+type SavedApplied = Omit<AppliedState, 'worker'> & SavedWorker;
+/**
+ * `want`, `ours`, `said`, `told` and `held` keep the names of schema 1, and are called desired, `possiblyOurs`,
+ * `everWritten`, `applied` and `foreign` everywhere else: other keys would be a schema 2. A sidecar that is upgraded in
+ * the middle of a drain would put such a record aside and take its own MAINT for an operator's, and after a downgrade
+ * the version before could not read the new one.
+ */
 export type SavedServer = Pick<ServerState, 'found'> & {
   /** `ServerState.possiblyOurs`, and `everWritten`. */
   readonly ours: readonly Admin[];
@@ -89,7 +95,7 @@ export type SavedServer = Pick<ServerState, 'found'> & {
   readonly held: boolean;
   /** Absent in an older record. */
   readonly heldIn?: Admin | null;
-  readonly told?: SavedTold | null;
+  readonly told?: SavedApplied | null;
   /** Absent where no weight is ours, and in an older record. */
   readonly ramp?: SavedRamp;
 };

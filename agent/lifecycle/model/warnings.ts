@@ -26,9 +26,9 @@ export function withWarning(all: readonly Warning[], { subject, text }: Warning)
 
 /** Must the log get it? If the subject is new, or more than the numbers of its text has changed. */
 export function isNews(all: readonly Warning[], { subject, text }: Warning): boolean {
-  const told = all.find((one) => one.subject === subject);
-  if (told === undefined) return all.length < MOST_SUBJECTS;
-  return told.text !== '' && shapeOf(told.text) !== shapeOf(text);
+  const earlier = all.find((one) => one.subject === subject);
+  if (earlier === undefined) return all.length < MOST_SUBJECTS;
+  return earlier.text !== '' && shapeOf(earlier.text) !== shapeOf(text);
 }
 
 function shapeOf(text: string): string {

@@ -78,13 +78,13 @@ export function outlasted(
 ): { readonly code: Code; readonly message: string; readonly soft: boolean } | null {
   const doubts = gone ? [] : doubtsOf(policy, state);
   if (doubts.length === 0) return null;
-  const told = doubts.map((one) => doubtLine(one, state.now)).join('; ');
+  const what = doubts.map((one) => doubtLine(one, state.now)).join('; ');
   const leftMs = request.timeoutMs ?? policy.timeoutMs;
   const late = doubts.some(({ doubt }) => doubt.kind === 'young' && doubt.until - state.now > leftMs);
   // The kernel's socket table may show at any moment that no connection is left.
   if (!late || policy.kernelSource !== null)
-    return { code: 'uncounted', message: `${told}; the operation waits for it`, soft: true };
-  const message = `${told}, longer than the deadline of ${leftMs / 1_000} s`;
+    return { code: 'uncounted', message: `${what}; the operation waits for it`, soft: true };
+  const message = `${what}, longer than the deadline of ${leftMs / 1_000} s`;
   if (request.force) return { code: 'uncounted', message: `${message}; forced`, soft: true };
   if (request.kind === 'drain') return { code: 'uncounted', message, soft: true };
   return { code: 'uncounted', message: `${message}; ${WAYS}`, soft: false };

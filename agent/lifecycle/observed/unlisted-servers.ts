@@ -29,7 +29,7 @@ export function unlisted(draft: Draft, candidate: Candidate): Objection[] {
   const all = relativesFor(draft, candidate);
   const found = all.filter((one) => !isShutTwin(one));
   const shut = REFUSED.address.includes(kind) ? all.filter(isShutTwin) : [];
-  const told = shut.length === 0 ? [] : [warningOf(`${named(shut)}: ${SHUT}`)];
+  const warnings = shut.length === 0 ? [] : [warningOf(`${named(shut)}: ${SHUT}`)];
   const objections = (['track', 'address'] as const).flatMap((by) => {
     const those = found.filter((one) => one.by === by);
     const soft = WARNED[by].includes(kind);
@@ -38,7 +38,7 @@ export function unlisted(draft: Draft, candidate: Candidate): Objection[] {
     if (soft) return [warningOf(`${what}; ${waysOut(those)}`)];
     return [answerable(candidate, 'unlisted', what, waysOut(those))];
   });
-  return [...objections, ...told];
+  return [...objections, ...warnings];
 }
 
 function warningOf(message: string): Objection {

@@ -27,11 +27,11 @@ export function isReadBack(policy: Policy, state: State): boolean {
 /** Two nodes may both be in DRAIN until this poll, so it is made at once. */
 export function lookOnce(draft: Draft, { capacity }: Outing): 'wait' {
   const { policy, state } = draft;
-  const isSaid = serversOf(state).every(
+  const isSettled = serversOf(state).every(
     ({ server, target, balancer }) =>
       target === null || server.foreign !== null || server.inSync || balancer.error !== null,
   );
-  if (!isSaid || capacity.lookedFor === state.epoch) return 'wait';
+  if (!isSettled || capacity.lookedFor === state.epoch) return 'wait';
   patchCapacity(draft, { lookedFor: state.epoch });
   for (const { name, counts } of policy.balancers) if (counts) emit(draft, { type: 'poll', balancer: name });
   return 'wait';

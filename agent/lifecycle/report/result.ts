@@ -186,8 +186,8 @@ function isStopSent({ sessionsLast }: Operation, { app }: State): boolean {
 /** The callers who joined: all of them, or for a caller who joined its own entry. */
 function joinedOf({ joined }: Operation, { id }: Ticket): { readonly joined?: readonly Joined[] } {
   const own = joined.filter((one) => one.id === id);
-  const told = own.length > 0 ? own : joined;
-  return told.length === 0 ? {} : { joined: told };
+  const shown = own.length > 0 ? own : joined;
+  return shown.length === 0 ? {} : { joined: shown };
 }
 
 export function sourcesOf({ sources }: Policy, state: State): readonly SourceCount[] {

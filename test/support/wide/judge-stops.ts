@@ -198,8 +198,8 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       const isSeen = app.main !== null && app.healthy && time.now - app.wellSince > PROBED_MS;
       // One that another hand has started since, and whose listener is closed: nothing answers for it.
       const isHidden = app.main === null && app.bornAt > (stoppedAt.get(index) ?? Infinity);
-      const isSaid = !isSeen && result.warnings.some((text) => text.includes('proves'));
-      if (!isSaid && !isHidden)
+      const isWarned = !isSeen && result.warnings.some((text) => text.includes('proves'));
+      if (!isWarned && !isHidden)
         verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
     }
     // A file that names another process than the one that runs is refused whatever the calendar shows.

@@ -3,7 +3,7 @@ import type { UnlockRequest } from '../engine/unlock.ts';
 import { problem, text } from './parse-request.ts';
 
 /** The keys of `POST /v1/unlock`. */
-const KEYS: readonly string[] = ['node', 'reason', 'by'];
+export const UNLOCK_KEYS: readonly string[] = ['node', 'reason', 'by'];
 
 /**
  * Checks the body of `POST /v1/unlock`.
@@ -13,8 +13,8 @@ export function parseUnlock(body: unknown): UnlockRequest {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw problem('a JSON object is expected');
   const words = body as Readonly<Record<string, unknown>>;
-  const unknown = Object.keys(words).find((key) => !KEYS.includes(key));
-  if (unknown !== undefined) throw problem(`a key is unknown, the keys are: ${KEYS.join(', ')}`);
+  const unknown = Object.keys(words).find((key) => !UNLOCK_KEYS.includes(key));
+  if (unknown !== undefined) throw problem(`a key is unknown, the keys are: ${UNLOCK_KEYS.join(', ')}`);
   const [node, reason, by] = [
     text(words['node'], 'node'),
     text(words['reason'], 'reason'),

@@ -1,7 +1,7 @@
 import type { CommandConfig } from '../config/command-config.ts';
 import type { WarnConfig } from '../config/hooks-config.ts';
 import type { DeadlineWarning } from '../lifecycle/model/effect.ts';
-import { createHookCall, type HookPorts, runHook } from './hook-call.ts';
+import { createHookCall, type HookFacts, type HookPorts, runHook } from './hook-call.ts';
 
 /** The hooks that the lifecycle itself asks for: the gate, and the warnings before a deadline. */
 
@@ -28,17 +28,18 @@ export function createGateKeeper(
  * @throws LastcallError `config` for a webhook whose URL is none
  */
 export function createWarner(config: WarnConfig, ports: HookPorts): Warner {
-  const { node } = ports;
   const hook = createHookCall(config, ports);
-  return {
-    warn: (about, signal) =>
-      hook.call({ variables: environmentOf(about, node), body: { node, ...about } }, signal),
-  };
+  return { warn: (about, signal) => hook.call(warningFacts(ports.node, about), signal) };
+}
+
+/** What such a hook gets, the same in both ways. */
+export function warningFacts(node: string, about: DeadlineWarning): HookFacts {
+  return { variables: environmentOf(node, about), body: { node, ...about } };
 }
 
 function environmentOf(
-  { id, operation, sessions, secondsLeft, onTimeout }: DeadlineWarning,
   node: string,
+  { id, operation, sessions, secondsLeft, onTimeout }: DeadlineWarning,
 ): Record<string, string> {
   return {
     LASTCALL_NODE: node,

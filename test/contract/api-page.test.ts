@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { ENDPOINTS } from '../../agent/control/routes.ts';
 import { REQUEST_KEYS } from '../../agent/control/parse-request.ts';
+import { UNLOCK_KEYS } from '../../agent/control/parse-unlock.ts';
+import { warningFacts } from '../../agent/hooks/hooks.ts';
 import { hookFacts } from '../../agent/hooks/phase-hook.ts';
 import { EXIT_CODES } from '../../agent/system/error.ts';
 import { metricNames } from '../support/metric-names.ts';
@@ -42,6 +44,22 @@ describe('The keys are those of', () => {
     expect(itemsUnder('POST /v1/operations').sort()).toEqual([...REQUEST_KEYS].sort());
   });
 
+  test('an unlock, and its answer', () => {
+    expect(itemsUnder('POST /v1/unlock').sort()).toEqual([...UNLOCK_KEYS].sort());
+    const [, answer = ''] = /200 `\{([^}]*)\}`/.exec(under('POST /v1/unlock')) ?? [];
+    const keys = keysOfType(readDeclarations('engine'), 'Unlocked').map(([path]) => `"${path}"`);
+    expect(answer.split(',').sort()).toEqual(keys.sort());
+  });
+
+  test('what a warning gets, as JSON and in its environment', () => {
+    const about = { id: 'x', operation: 'drain', sessions: 0, secondsLeft: 1, onTimeout: 'force' } as const;
+    const { body, variables } = warningFacts('app1', about);
+    const items = itemsUnder('Warnings').map((item) => item.split(': '));
+    expect(items.map(([key]) => key).sort()).toEqual(Object.keys(body).sort());
+    const named = Object.keys(variables).map((name) => `\`${name}\``);
+    expect(items.map(([, name]) => name).sort()).toEqual(named.sort());
+  });
+
   test('what a hook gets', () => {
     const operation = { id: 'x', operation: 'drain', by: 'test', reason: null } as const;
     const change = { phase: 'drained', previous: 'fencing', at: '', operation, sessions: 0 } as const;
@@ -53,6 +71,7 @@ describe('The keys are those of', () => {
     ['Status', 'Status'],
     ['Result', 'Result'],
     ['Who holds the node', 'HoldersReport'],
+    ['The pool', 'PoolReport'],
   ])('%s', (heading, type) => {
     expect(itemsUnder(heading).sort()).toEqual(described(keysOfType(TYPES, type)).sort());
   });

@@ -43,7 +43,9 @@ export const SOCAT: Need = {
 };
 const CURL: Need = { name: 'curl', look: ['curl', '--version'], install: 'apt-get install curl' };
 const BASH: Need = { name: 'bash', look: ['bash', '--version'], install: 'apt-get install bash' };
-const SHELL: readonly Need[] = [BASH, CURL, SOCAT];
+/** lib.sh asks it whether an application has ended. */
+const PS: Need = { name: 'ps', look: ['ps', '--version'], install: 'apt-get install procps' };
+const SHELL: readonly Need[] = [BASH, CURL, SOCAT, PS];
 
 const HAPROXY_MODULE = 'community.general.haproxy';
 

@@ -64,6 +64,13 @@ describe('the rows of a rolling restart', () => {
     expect(verdicts([round({ longestPauseMs: 20_500 })])).toEqual(new Set(['pass', 'missing']));
   });
 
+  test('have the failed requests of each peer that is here beside ours, which decide nothing', () => {
+    const [failed] = rowsWith([round({})], round({ lost: 30, failed: 7 }));
+    const others = failed !== undefined && isFigure(failed) ? failed.others : [];
+    expect(others).toHaveLength(PEERS.length + 1);
+    expect(others).toContainEqual({ name: SIGTERM.name, value: 7, samples: [7] });
+  });
+
   test('name a peer that is not here, with what brings it', () => {
     expect(rowsWith([round({})])).toContainEqual({
       name: 'rolling restart, dense users: lost sessions, beside Ansible',

@@ -1,4 +1,4 @@
-import { median, round, worst, type Figure, type Row } from '../figures.ts';
+import { median, round, worst, type Figure, type Peer, type Row } from '../figures.ts';
 import { missingOf, PEERS, REFERENCE, SIGTERM, type PeerProgram } from '../peers/peers.ts';
 import {
   IDLE_MS,
@@ -95,13 +95,18 @@ export function rowsOf(crowd: string, candidates: readonly ComparedPeer[], resul
   if (plain !== undefined && worst(plain.map(({ lost }) => lost)) === 0)
     throw new Error(`${crowd}: ${SIGTERM.name} lost no session, so this site shows no loss`);
   return [
-    failedRow(crowd, ours),
+    failedRow(crowd, candidates, results, ours),
     ...candidates.map((candidate) => lostRow(crowd, candidate, results, ours)),
     secondsRow(crowd, candidates, results, ours),
   ];
 }
 
-function failedRow(crowd: string, ours: readonly RoundResult[]): Figure {
+function failedRow(
+  crowd: string,
+  candidates: readonly ComparedPeer[],
+  results: Results,
+  ours: readonly RoundResult[],
+): Figure {
   const failed = ours.map((round_) => round_.failed);
   const [failure] = ours.flatMap(({ failures }) => failures);
   return {
@@ -111,8 +116,15 @@ function failedRow(crowd: string, ours: readonly RoundResult[]): Figure {
     limit: 0,
     exact: true,
     samples: failed,
+    others: candidates.flatMap(({ peer }) => failedBy(peer.name, results)),
     how: `the worst of ${ours.length} rounds by lastcall, ${requestsOf(ours)} requests in all${failure === undefined ? '' : `: ${failure}`}`,
   };
+}
+
+/** What a peer failed, beside lastcall; none where it is not here. */
+function failedBy(name: string, results: Results): Peer[] {
+  const samples = (results.get(name) ?? []).map((round_) => round_.failed);
+  return samples.length === 0 ? [] : [{ name, value: median(samples), samples }];
 }
 
 function requestsOf(rounds: readonly RoundResult[]): number {

@@ -1,8 +1,11 @@
 import { type IncomingMessage, request } from 'node:http';
 import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
 import { looks } from '../support/looks.ts';
 import { freePort } from '../support/ports.ts';
-import { column, patience, type Rig, told } from '../support/rig.ts';
+import { meet, type Recorder, startRecorder } from '../support/recorder.ts';
+import { type Agent, column, patience, type Rig, told } from '../support/rig.ts';
 import { playRounds, ROUNDS, SITES } from '../support/slow-restart.ts';
 import { statusesOf } from '../support/two-nodes.ts';
 import { until } from '../support/until.ts';
@@ -62,26 +65,80 @@ async function neighbourDies(stage: FaultStage): Promise<FaultSeen> {
   return compare(seen, expected, `${back} ms from DOWN to the node being back`);
 }
 
+/** Where a cancel comes, how the operation ends then, and what HAProxy shows after it. */
+const ABORTS = [
+  'draining: cancelled, as found',
+  'settling: cancelled, as found',
+  'fencing: cancelled, as found',
+  'drained, by ready: done, as found',
+  'stopping: too late, done, MAINT',
+  'warming: cancelled, MAINT',
+  'returning: too late, done, as found',
+];
+
+/** Cancels at its moment. @returns the answer to the cancel */
+type Moment = (cancel: () => Promise<string>) => Promise<string>;
+
+/** The moments of a sidecar whose words to HAProxy pass this recorder. */
+function momentsOf(agent: Agent, recorder: Recorder) {
+  return {
+    reached:
+      (phase: Phase): Moment =>
+      async (cancel) => {
+        await agent.reaches(phase);
+        return cancel();
+      },
+    /** No poll ends the phase before the cancel. */
+    heldIn:
+      (phase: Phase): Moment =>
+      async (cancel) => {
+        await agent.reaches(phase);
+        recorder.pause();
+        return cancel().finally(() => recorder.resume());
+      },
+    at:
+      (when: 'before' | 'after', admin: string): Moment =>
+      async (cancel) => {
+        let answer = '';
+        const isIt = (line: string): boolean => line === `set server app/app1 state ${admin}`;
+        await meet(recorder, when, isIt, async () => void (answer = await cancel()));
+        return answer;
+      },
+  };
+}
+
 async function abortInEachPhase(stage: FaultStage): Promise<FaultSeen> {
-  const rig = await stage.rig({ termMs: 50, server: 'weight 100' });
+  const rig = await stage.rig({ termMs: 1_000, warmMs: 1_000, server: 'weight 100' });
   await rig.haproxy.command('set server app/app1 weight 50%');
   const before = await rig.states();
-  const agent = await rig.sidecar({ quiet: '5s' });
-  const kept: string[] = [];
-  const codes: string[] = [];
-  for (const phase of ['draining', 'settling'] as const) {
-    const visitor = phase === 'draining' ? await rig.signIn() : null;
-    const { json } = await told(agent.cli('stop', '--no-wait'));
-    await agent.reaches(phase);
-    await agent.client.cancel(json.id, patience());
-    codes.push((await agent.ends(json.id)).code);
-    if ((await rig.states()) === before) kept.push(phase);
-    await visitor?.leave();
-  }
-  codes.push((await told(agent.cli('drain'))).json.code, (await told(agent.cli('ready'))).json.code);
-  if ((await rig.states()) === before) kept.push('drained');
-  const expected = ['cancelled', 'cancelled', 'done', 'done'];
-  return compare({ codes, kept }, { codes: expected, kept: ['draining', 'settling', 'drained'] });
+  const recorder = await startRecorder(rig.haproxy.socket, join(rig.dir, 'rec.sock'));
+  stage.onEnd(() => recorder.close());
+  const balancers = [{ haproxy: recorder.socket, servers: ['app/app1'] }];
+  const agent = await rig.sidecar({ quiet: '500ms', sections: { balancers } });
+  await agent.reaches('serving');
+  const { reached, heldIn, at } = momentsOf(agent, recorder);
+  const seen: string[] = [];
+  const note = async (where: string, code: string): Promise<void> => {
+    const shown = (await rig.states()) === before ? 'as found' : await rig.admin();
+    seen.push(`${where}: ${code}, ${shown}`);
+  };
+  const aborted = async (phase: Phase, verb: 'stop' | 'ready', moment: Moment): Promise<void> => {
+    const asked = told(agent.cli(verb, '--no-wait'));
+    const answer = await moment(async () => agent.client.cancel((await asked).json.id, patience()));
+    const { code } = await agent.ends((await asked).json.id);
+    await note(phase, answer === 'cancelling' ? code : `too late, ${code}`);
+  };
+  const visitor = await rig.signIn();
+  await aborted('draining', 'stop', reached('draining'));
+  await visitor.leave();
+  await aborted('settling', 'stop', heldIn('settling'));
+  await aborted('fencing', 'stop', at('after', 'maint'));
+  await told(agent.cli('drain'));
+  await note('drained, by ready', (await told(agent.cli('ready'))).json.code);
+  await aborted('stopping', 'stop', reached('stopping'));
+  await aborted('warming', 'ready', reached('warming'));
+  await aborted('returning', 'ready', at('before', 'ready'));
+  return compare({ seen }, { seen: ABORTS });
 }
 
 async function warmingApplication(stage: FaultStage): Promise<FaultSeen> {
@@ -164,8 +221,9 @@ export const CAPACITY_FAULTS: readonly Fault[] = [
   {
     number: 13,
     title: 'abort in each phase',
-    made: 'runtime weight 50 %; cancelled while draining, while settling, and `ready` once drained',
-    expected: 'each time the server is as found: weight, admin state and agent',
+    made: 'runtime weight 50 %; a stop cancelled in draining, settling, fencing, stopping, a return in warming, returning; `ready` once drained',
+    expected:
+      'before the stop the server is as found: weight, admin state and agent; from the stop on a cancel comes too late, in warming it leaves MAINT, and `ready` puts back what was found',
     run: abortInEachPhase,
   },
   {

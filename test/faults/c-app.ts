@@ -40,22 +40,38 @@ async function diesInTheDrain(stage: FaultStage): Promise<FaultSeen> {
 
 async function badStopCommands(stage: FaultStage): Promise<FaultSeen> {
   const codes: string[] = [];
+  let slowest = 0;
   const dir = await stage.directory();
   const commands: Readonly<Record<string, string>> = {
     'exits 3': 'exit 3',
     hangs: `echo $$ >${join(dir, 'hangs')}; sleep 600 & sleep 600`,
     'prints for ever': 'exec yes',
+    'forks away': `setsid sh -c 'echo $$ >${join(dir, 'away')}; exec sleep 600' & exit 0`,
   };
   for (const [name, script] of Object.entries(commands)) {
     const rig = await stage.rig({ termMs: 50 });
-    const stop = { command: ['sh', '-c', script], timeout: '2s' };
+    const stop = {
+      command: ['sh', '-c', script],
+      timeout: '2s',
+      gone: { pidFile: rig.node.pidFile },
+    };
     const agent = await rig.sidecar({ sections: { app: { stop } } });
+    const from = performance.now();
     const { code, json } = await told(agent.cli('stop'));
+    slowest = Math.max(slowest, Math.round(performance.now() - from));
     codes.push(`${name}: ${code} ${json.code}, ${await rig.admin()}`);
   }
-  const group = Number(await readFile(join(dir, 'hangs'), 'utf8'));
+  const [group, away] = await Promise.all(
+    ['hangs', 'away'].map(async (file) => Number(await readFile(join(dir, file), 'utf8'))),
+  );
+  const seen = { codes, groupLives: lives(-(group ?? 0)), awayLives: lives(-(away ?? 0)), slowest };
+  process.kill(-(away ?? 0), 'SIGKILL');
   const expected = Object.keys(commands).map((name) => `${name}: 70 app-stop, MAINT`);
-  return compare({ codes, groupLives: lives(-group) }, { codes: expected, groupLives: false });
+  return compare(
+    seen,
+    { codes: expected, groupLives: false, awayLives: true, slowest: { atMost: 8_000 } },
+    `${slowest} ms at most for a timeout of 2 s`,
+  );
 }
 
 /** @param pid negative: its whole process group */
@@ -120,10 +136,13 @@ export const APP_FAULTS: readonly Fault[] = [
   },
   {
     number: 39,
-    title: 'stop command fails, hangs, prints for ever',
-    made: 'three stop commands: `exit 3`, two `sleep 600`, `yes`; `timeout: 2s`',
-    expected: '70 `app-stop` each time, the node stays in MAINT, and the whole process group is gone',
+    title: 'stop command fails, hangs, prints for ever, forks away',
+    made: 'four stop commands: `exit 3`, two `sleep 600`, `yes`, a `setsid sleep 600` that holds the output while the command ends with 0; `timeout: 2s`, `gone` by the pid file',
+    expected:
+      '70 `app-stop` each time within 8 s, the node stays in MAINT, and the whole process group of the command that hangs is gone',
     run: badStopCommands,
+    corrected:
+      'a process in a session of its own (setsid) lives on: lastcall ends the group of its command, and cannot know a daemon that is to stay from one that is not',
   },
   {
     number: 40,

@@ -1,10 +1,11 @@
 import type { RequestListener } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import type { Phase } from '../../agent/lifecycle/model/api.ts';
 import { type Agent, patience, type Rig } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 import { compare, type Fault, type FaultSeen } from './fault.ts';
-import { pidOf, since, statusOf } from './helpers.ts';
+import { pidOf, residentMb, since, statusOf } from './helpers.ts';
 import type { FaultStage } from './fault-stage.ts';
 
 /** Applications that freeze, flap, or answer nonsense to the probe. */
@@ -73,6 +74,8 @@ async function flapping(stage: FaultStage): Promise<FaultSeen> {
   return compare(seen, expected, `${stub.requests.length} answers, ${phases.length - 1} changes of phase`);
 }
 
+const BOMB_MB = 50;
+
 async function nonsenseAnswers(stage: FaultStage): Promise<FaultSeen> {
   const elsewhere = await stage.stub((_request, response) => response.end('OK'));
   const endless: RequestListener = (_request, response) => {
@@ -80,18 +83,27 @@ async function nonsenseAnswers(stage: FaultStage): Promise<FaultSeen> {
     response.on('drain', more);
     while (more());
   };
-  const bomb: RequestListener = (_request, response) =>
-    void response.writeHead(200, { 'content-encoding': 'gzip' }).end('not gzip at all');
+  const packed =
+    (body: string | Buffer): RequestListener =>
+    (_request, response) =>
+      void response.writeHead(200, { 'content-encoding': 'gzip' }).end(body);
+  // Small enough to be read whole.
+  const bomb = gzipSync(Buffer.alloc(BOMB_MB * 1_048_576), { level: 9 });
   const answers: Readonly<Record<string, RequestListener>> = {
     '302': (_request, response) => void response.writeHead(302, { location: elsewhere.url }).end(),
     '500': (_request, response) => void response.writeHead(500).end(),
     endless,
-    'false gzip': bomb,
+    'false gzip': packed('not gzip at all'),
+    bomb: packed(bomb),
   };
   const healths: string[] = [];
+  const grown: number[] = [];
   for (const [name, answer] of Object.entries(answers)) {
     const { agent, stub } = await probing(stage, answer);
-    await until('four probes were begun', () => stub.requests.length >= 4);
+    await until('a probe is over', () => stub.requests.length >= 2);
+    const memory = residentMb(agent.pid);
+    await until('four more were begun', () => stub.requests.length >= 6);
+    grown.push(residentMb(agent.pid) - memory);
     const { health, phase } = await statusOf(agent);
     healths.push(`${name} ${health} ${phase}`);
     await agent.kill();
@@ -104,14 +116,26 @@ async function nonsenseAnswers(stage: FaultStage): Promise<FaultSeen> {
   });
   const { phase } = await agent.reaches('draining', 'settling', 'fencing', 'drained');
   const isOut = phase !== 'serving';
-  const seen = { healths, followed: elsewhere.requests.length, isOut };
+  const grownMb = Math.round(Math.max(...grown));
+  const seen = { healths, followed: elsewhere.requests.length, isOut, packedKb: bomb.length >> 10, grownMb };
   const expected = [
     '302 down unhealthy',
     '500 down unhealthy',
     'endless down unhealthy',
     'false gzip up serving',
+    'bomb up serving',
   ];
-  return compare(seen, { healths: expected, followed: 0, isOut: true });
+  return compare(
+    seen,
+    {
+      healths: expected,
+      followed: 0,
+      isOut: true,
+      packedKb: { atMost: 63 },
+      grownMb: { atMost: BOMB_MB / 2 },
+    },
+    `memory +${grownMb} MB at most in four probes, one answered with ${BOMB_MB} MB in ${seen.packedKb} kB`,
+  );
 }
 
 export const PROBE_FAULTS: readonly Fault[] = [
@@ -141,9 +165,9 @@ export const PROBE_FAULTS: readonly Fault[] = [
   {
     number: 38,
     title: 'nonsense from the health endpoint',
-    made: '302, 500, an endless body, a body that is no gzip, and 200 with the word of a sign-out',
+    made: '302, 500, an endless body, a body that is no gzip, 50 MB of gzip in less than 64 kB, and 200 with the word of a sign-out',
     expected:
-      '302, 500 and a body without an end are down, and no redirect is followed; 200 with a whole body is healthy; the word drains',
+      '302, 500 and a body without an end are down, and no redirect is followed; 200 with a whole body is healthy and nothing is unpacked, memory +25 MB at most; the word drains',
     run: nonsenseAnswers,
   },
 ];

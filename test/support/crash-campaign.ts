@@ -34,6 +34,8 @@ export interface CrashReport extends Suffered {
   readonly stoppedWith: number;
   /** HAProxy's status of the node in the end. */
   readonly status: string;
+  /** From the start of the second sidecar to the end of the restart that it found, and to `serving`; in milliseconds. */
+  readonly againMs: number;
 }
 
 export interface CrashCampaign {
@@ -67,9 +69,11 @@ async function crashAndGoOn(
   const { code: asked } = await asking;
   const id = recordAt(state)?.op?.id ?? null;
   if (reload) await reloadAndLetIn(site, node, point);
+  const from = performance.now();
   const second = await place.start();
   const result = id === null ? null : await second.ends(id);
   await second.reaches('serving');
+  const againMs = Math.round(performance.now() - from);
   await second.kill();
   const terms = (await node.terms()).slice(termsBefore);
   return {
@@ -78,6 +82,7 @@ async function crashAndGoOn(
     stops: new Set(terms.map(({ pid }) => pid)).size,
     stoppedWith: terms.reduce((sum, { active }) => sum + active, 0),
     status: (await site.statuses()).get('app1') ?? '',
+    againMs,
   };
 }
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, lstat, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -11,7 +11,7 @@ import { lastcall } from '../support/cli.ts';
 import { freePort } from '../support/ports.ts';
 import { type Agent, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
-import { compare, type Fault, type FaultSeen } from './fault.ts';
+import { compare, type Fault, type FaultSeen, NotHere } from './fault.ts';
 import { descriptorsOf, residentMb, statusOf } from './helpers.ts';
 import type { FaultStage } from './fault-stage.ts';
 
@@ -23,14 +23,52 @@ async function controlSocket(stage: FaultStage): Promise<FaultSeen> {
   const rig = await stage.rig();
   const agent = await rig.sidecar();
   const mode = ((await lstat(agent.control)).mode & 0o777).toString(8);
-  const stranger = process.getuid?.() === 0 ? await connectsAsNobody(rig, agent) : 'not tried, no root here';
+  const stranger = process.getuid?.() === 0 ? await connectsAsNobody(rig, agent) : null;
   await agent.stop();
   await writeFile(join(rig.dir, 'target'), 'precious');
   await symlink(join(rig.dir, 'target'), agent.control);
   const linked = await lastcall(['run', '-c', join(rig.dir, 'app1.yaml')]).outcome;
   const target = await readFile(join(rig.dir, 'target'), 'utf8');
-  const seen = { mode, stranger, linked: linked.code, target };
-  return compare(seen, { mode: '600', stranger: /^(EACCES|not tried)/, linked: 78, target: 'precious' });
+  await rm(agent.control);
+  const open = await startsInOpenDirectory(rig);
+  const seen = { mode, linked: linked.code, target, ...open };
+  const expected = {
+    mode: '600',
+    linked: 78,
+    target: 'precious',
+    warned: true,
+    code: 0,
+    lock: 73,
+    lockSays: /every user may write to it/,
+  };
+  if (stranger !== null) return compare({ ...seen, stranger }, { ...expected, stranger: 'EACCES' });
+  const rest = compare(seen, expected);
+  if (!rest.isAsExpected) return rest;
+  throw new NotHere(`only root can be another user; the rest was as expected: ${rest.text}`);
+}
+
+interface OpenStarts {
+  /** The log names the directory. */
+  readonly warned: boolean;
+  readonly code: number | null;
+  /** Exit code of the one that cannot take its lock, and what it wrote. */
+  readonly lock: number | null;
+  readonly lockSays: string;
+}
+
+/** A sidecar whose files lie where every user may write, and one for whose lock this is so. */
+async function startsInOpenDirectory(rig: Rig): Promise<OpenStarts> {
+  const config = join(rig.dir, 'app1.yaml');
+  await chmod(rig.dir, 0o777);
+  const open = lastcall(['run', '-c', config]);
+  await open.said('running');
+  open.child.kill('SIGTERM');
+  const { code, stderr } = await open.outcome;
+  await chmod(rig.dir, 0o700);
+  await chmod(join(rig.dir, 'app1.json.lock'), 0o777);
+  const lock = await lastcall(['run', '-c', config]).outcome;
+  const warned = stderr.includes(`${rig.dir}: every user may write to it, and so may take away or replace`);
+  return { warned, code, lock: lock.code, lockSays: lock.stderr };
 }
 
 /** What a process of another user gets, where the directory would let it in. */
@@ -183,11 +221,13 @@ async function literalCommands(stage: FaultStage): Promise<FaultSeen> {
 export const SECURITY_FAULTS: readonly Fault[] = [
   {
     number: 65,
-    title: 'control socket: mode, another user, symbolic link',
-    made: 'mode read; uid 65534 connects (as root only); a symbolic link in its place at the start',
-    expected: '0600; refused; 78, and what the link leads to is untouched',
+    title: 'control socket: mode, another user, symbolic link, world-writable directory',
+    made: 'mode read; uid 65534 connects (root only: without it the row is not made); a symbolic link in its place at the start; mode 0777 for the directory of socket and record, then for that of the lock',
+    expected:
+      '0600; refused; 78, and what the link leads to is untouched; named in the log; 73, which says why',
     run: controlSocket,
-    corrected: 'the mode keeps others out; Node.js has no SO_PEERCRED',
+    corrected:
+      'the mode keeps others out; Node.js has no SO_PEERCRED; an open directory of the operator’s own is named and not refused, only that of the lock is (lastcall makes it, 0700)',
   },
   {
     number: 66,

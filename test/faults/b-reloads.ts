@@ -166,6 +166,8 @@ export const RELOAD_FAULTS: readonly Fault[] = [
     expected:
       'set again within one poll, one stop each, no session lost; with a state file no new user comes in',
     run: reloadInEachPhase,
+    corrected:
+      'two reloads in each moment; 20 of each, with and without a server-state file, are in `npm run test:long -- long/reload`',
     deadlineMs: 240_000,
   },
   {

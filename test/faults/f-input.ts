@@ -37,6 +37,7 @@ const UNREADABLE: Readonly<Record<string, string>> = {
   'deep JSON': `{"a":`.repeat(DEEP),
   'alias bomb': `a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n${LEAST}`,
   '10 MB': `${LEAST}# ${'x'.repeat(10_000_000)}\ndrian: 1\n`,
+  BOM: `\uFEFF${LEAST}`,
   NUL: `${LEAST}node: "a\0b"\n`,
   'unset variable': `${LEAST}node: \${LASTCALL_NOT_SET}\n`,
   empty: '',
@@ -126,7 +127,7 @@ export const INPUT_FAULTS: readonly Fault[] = [
   {
     number: 62,
     title: 'configuration that cannot be read',
-    made: '`check` and `run` of eleven files: unknown key, wrong type, tabs, a key twice, deep YAML and JSON, aliases, 10 MB, NUL, unset variable, empty',
+    made: '`check` and `run` of twelve files: unknown key, wrong type, tabs, a key twice, deep YAML and JSON, aliases, 10 MB, BOM, NUL, unset variable, empty',
     expected: '78 each time, with line and column where there is one, and nothing is written',
     run: unreadableFiles,
     corrected: 'the 100,000 random files are in `npm run test:long` (fuzz)',

@@ -38,24 +38,43 @@ async function fill(disk: string): Promise<void> {
   throw new Error('the disk did not become full');
 }
 
-async function fullDisk(stage: FaultStage): Promise<FaultSeen> {
+/** What befalls the disk of the record, and how it is mended. */
+const DISK_ILLS = {
+  full: { befall: fill, mend: (disk: string) => rm(join(disk, 'filler')) },
+  'read-only': {
+    befall: (disk: string) => run('mount', ['-o', 'remount,ro', disk]),
+    mend: (disk: string) => run('mount', ['-o', 'remount,rw', disk]),
+  },
+} as const;
+
+async function illDisk(stage: FaultStage): Promise<FaultSeen> {
+  const full = await stopsWithIllDisk(stage, 'full');
+  const readOnly = await stopsWithIllDisk(stage, 'read-only');
+  return {
+    text: `full: ${full.text}; read-only: ${readOnly.text}`,
+    isAsExpected: full.isAsExpected && readOnly.isAsExpected,
+  };
+}
+
+async function stopsWithIllDisk(stage: FaultStage, ill: keyof typeof DISK_ILLS): Promise<FaultSeen> {
+  const { befall, mend } = DISK_ILLS[ill];
   const disk = await smallDisk(stage);
   const state = join(disk, 'app1.json');
   const rig = await stage.rig({ termMs: 0 });
   const agent = await rig.sidecar({ sections: { state } });
   await agent.reaches('serving');
   const before = await rig.states();
-  await fill(disk);
+  await befall(disk);
   const refused = await told(agent.cli('stop'));
   const isUnchanged = (await rig.states()) === before;
-  await rm(join(disk, 'filler'));
+  await mend(disk);
   const visitor = await rig.signIn();
   const { json } = await told(agent.cli('stop', '--no-wait'));
   await until('DRAIN is on disk', () => {
     const [balancer] = Object.values(recordAt(state)?.balancers ?? {});
     return balancer?.servers['app/app1']?.told?.admin === 'drain';
   });
-  await fill(disk);
+  await befall(disk);
   await visitor.leave();
   const result = await agent.ends(json.id);
   const alarm = (await statusOf(agent)).alarms.join();
@@ -82,24 +101,48 @@ async function fewResources(stage: FaultStage): Promise<FaultSeen> {
   const rig = await stage.rig({ termMs: 50 });
   const agent = await rig.sidecar({ env: { NODE_OPTIONS: '--max-old-space-size=96' } });
   await agent.reaches('serving');
-  await run('prlimit', ['--pid', String(agent.pid), '--nofile=64:64']);
+  const limitTo = (descriptors: number): Promise<unknown> =>
+    run('prlimit', ['--pid', String(agent.pid), `--nofile=${descriptors}:64`]);
+  await limitTo(64);
   const sockets = Array.from({ length: 200 }, () => connect({ path: agent.control }));
-  await Promise.all(sockets.map(settled));
   stage.onEnd(() => sockets.forEach((socket) => socket.destroy()));
+  await Promise.all(sockets.map(settled));
   await until('no descriptor is left', () => descriptorsOf(agent.pid) >= 60);
   for (const socket of sockets) socket.destroy();
+  const first = await rig.signIn();
+  const { json } = await told(agent.cli('stop', '--no-wait'));
+  await agent.reaches('draining');
+  // Fewer than any process has: whatever it opens from here on fails.
+  await limitTo(3);
+  await first.leave();
+  await until('HAProxy cannot be asked', () => agent.log().includes('the connection failed (EMFILE)'));
+  const stopsMeanwhile = await rig.terms();
+  await limitTo(64);
+  const { code: ended } = await agent.ends(json.id);
+  await told(agent.cli('ready'));
   const from = performance.now();
   await rig.signIn();
   const late = await told(agent.cli('stop', '--timeout', '2s'));
   const took = Math.round(performance.now() - from);
   const seen = {
+    stopsMeanwhile,
+    ended,
     code: late.code,
     took,
     admin: await rig.admin(),
     phase: (await statusOf(agent)).phase,
-    stops: await rig.terms(),
+    ...(await stopsOf(rig)),
   };
-  const expected = { code: 124, took: { atMost: 5_000 }, admin: 'no check', phase: 'serving', stops: 0 };
+  const expected = {
+    stopsMeanwhile: 0,
+    ended: 'done',
+    code: 124,
+    took: { atMost: 5_000 },
+    admin: 'no check',
+    phase: 'serving',
+    stops: 1,
+    stoppedWith: 0,
+  };
   return compare(seen, expected, `${took} ms for a deadline of 2 s, ${residentMb(agent.pid)} MB resident`);
 }
 
@@ -150,16 +193,19 @@ async function outAndBack(agent: Agent, codes: Map<string, number>): Promise<voi
 export const RESOURCE_FAULTS: readonly Fault[] = [
   {
     number: 70,
-    title: 'disk of the record full',
-    made: 'a tmpfs of 64 KiB (root only) is filled before a stop, and in the middle of another one',
+    title: 'disk of the record full, or read-only',
+    made: 'a tmpfs of 64 KiB (root only) is filled before a stop, and in the middle of another one; the same with a second one that is remounted read-only',
     expected: '73 `state-write` and nothing changed; the one under way goes on to its end, with an alarm',
-    run: fullDisk,
+    run: illDisk,
+    corrected:
+      'no descriptor left is in row 71: HAProxy cannot be asked then either, so that an operation waits; a disk that does not answer is in test/e2e/hung-disk.test.ts',
   },
   {
     number: 71,
     title: '64 descriptors, 96 MB of heap',
-    made: '`prlimit --nofile=64`, `--max-old-space-size=96`, 200 connections to the control socket at once; then a stop with a deadline',
-    expected: 'no crash; the deadline is kept, and the server as found',
+    made: '`prlimit --nofile=64`, `--max-old-space-size=96`, 200 connections to the control socket at once; `--nofile=3` while a stop waits for its user, who leaves, then 64 again; `ready`; then a stop with a deadline',
+    expected:
+      'no crash, and no stop while HAProxy cannot be asked; once it can be, the stop is done; the deadline of the next one is kept, and the server as found',
     run: fewResources,
     corrected: 'a share of 5 % of a CPU needs a cgroup of its own, and is not made',
   },
@@ -170,7 +216,7 @@ export const RESOURCE_FAULTS: readonly Fault[] = [
     expected: 'each done; descriptors flat, memory +15 MB at most',
     run: soak,
     corrected:
-      '10,000 cycles with a random fault in each, over 24 hours, are not built yet; a drift under 5 MB can only be told over many more cycles',
+      '10,000 cycles with faults in between (every 7th to every 97th cycle) are in `npm run test:long -- long/soak`, where the drift is judged by its slope; a fault in every cycle and 24 hours are not made',
     deadlineMs: 180_000,
   },
 ];

@@ -22,6 +22,8 @@ const run = promisify(execFile);
 async function controlSocket(stage: FaultStage): Promise<FaultSeen> {
   const rig = await stage.rig();
   const agent = await rig.sidecar();
+  // A SIGTERM before this would find no handler yet, and leave the socket.
+  await agent.reaches('serving');
   const mode = ((await lstat(agent.control)).mode & 0o777).toString(8);
   const stranger = process.getuid?.() === 0 ? await connectsAsNobody(rig, agent) : null;
   await agent.stop();

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CATALOGUE } from './faults/catalogue.ts';
 import { compare } from './faults/fault.ts';
+import { renderReport } from './faults/report.ts';
 import { start } from './support/cli.ts';
 import { packageRoot } from './support/sample.ts';
 import { makeTempDir, type TempDir } from './support/tempdir.ts';
@@ -32,6 +33,37 @@ describe('The catalogue', () => {
       isSo,
     );
   });
+});
+
+/** The report without what a run fills in: date, versions, numbers, and in each row the seen, figure and result. */
+function withoutSeen(report: string): string {
+  return report
+    .replace(/on \d{4}-\d\d-\d\d \d\d:\d\d UTC, with [^\n]*\.$/m, 'on DATE, with VERSIONS.')
+    .replace(/^\*\*72 faults: \d+ as expected, \d+ failed, \d+ not made here\.\*\*/m, '**COUNTS**')
+    .split('\n')
+    .map((line) =>
+      /^\| \d+ \|/.test(line)
+        ? line
+            .split(/(?<!\\)\|/)
+            .slice(0, 5)
+            .join('|')
+        : line,
+    )
+    .join('\n');
+}
+
+test('REPORT.md has for each row the title, making, expectation and correction of the catalogue, and no other prose', async () => {
+  const written = await readFile(join(packageRoot(), 'test', 'faults', 'REPORT.md'), 'utf8');
+  const outcomes = CATALOGUE.map((fault) => ({
+    fault,
+    is: 'ok' as const,
+    seen: '',
+    figure: null,
+    seconds: 0,
+  }));
+  const fresh = renderReport(outcomes, new Date());
+  expect(withoutSeen(fresh)).toContain('**COUNTS**');
+  expect(withoutSeen(written)).toBe(withoutSeen(fresh));
 });
 
 describe('`npm run faults -- 11`', () => {

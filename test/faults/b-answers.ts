@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Diagnosis } from '../../agent/doctor/diagnosis.ts';
+import { allEnded } from '../support/all-ended.ts';
 import { lastcall } from '../support/cli.ts';
 import { freePort } from '../support/ports.ts';
 import { type Agent, type Rig, statusAt, told } from '../support/rig.ts';
@@ -146,7 +147,7 @@ async function drainUnpolled(stage: FaultStage, way: 'no agent-check' | 'disable
 async function noAgentCheck(stage: FaultStage): Promise<FaultSeen> {
   const from = performance.now();
   const ways = ['no agent-check', 'disable agent'] as const;
-  const seen = await Promise.all(ways.map((way) => drainUnpolled(stage, way)));
+  const seen = await allEnded(ways.map((way) => drainUnpolled(stage, way)));
   const expected = [
     'no agent-check, 78, named, unchanged, doctor true',
     'disable agent, 78, named, unchanged, doctor true',

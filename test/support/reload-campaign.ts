@@ -51,8 +51,10 @@ export interface ReloadCampaign {
 
 export async function openReloadCampaign(): Promise<ReloadCampaign> {
   const place = await openCrowdedSite();
-  const agent = await place.start();
-  await agent.reaches('serving');
+  const agent = await serving(place).catch(async (error: unknown) => {
+    await place.close();
+    throw error;
+  });
   const { recorder } = place;
   return {
     reloadIn: (phase, keepsState) =>
@@ -63,6 +65,12 @@ export async function openReloadCampaign(): Promise<ReloadCampaign> {
       }),
     close: () => place.close(),
   };
+}
+
+async function serving(place: CrowdedSite): Promise<Agent> {
+  const agent = await place.start();
+  await agent.reaches('serving');
+  return agent;
 }
 
 interface ReloadPlace extends CrowdedSite {

@@ -16,14 +16,12 @@ export interface Relay extends Service {
 /** An engine as far as the relay needs it. */
 export type RelayedService = Service & { readonly ready: Promise<void> };
 
-/** The engine that answers, and when it will not any more. */
+/** The engine that answers, and when it will not any more: a promise would hold what every request had waited for. */
 interface Term {
   readonly engine: RelayedService;
-  readonly over: Promise<typeof OVER>;
+  readonly over: AbortSignal;
   end(): void;
 }
-
-const OVER = Symbol('over');
 
 /** @param first may be attached before it has begun */
 export function createRelay(first: RelayedService): Relay {
@@ -78,9 +76,8 @@ export function createRelay(first: RelayedService): Relay {
 }
 
 function createTerm(engine: RelayedService): Term {
-  let end = (): void => undefined;
-  const over = new Promise<typeof OVER>((resolve) => (end = () => resolve(OVER)));
-  return { engine, over, end };
+  const over = new AbortController();
+  return { engine, over: over.signal, end: () => over.abort() };
 }
 
 /** A request that was lost with a closing engine goes to the next one, unless that one has it already. */
@@ -89,7 +86,18 @@ async function submit(request: Request, present: () => Promise<Term>): Promise<S
     const { engine, over } = await present();
     await engine.ready;
     if (engine.result(request.id) !== undefined) return { accepted: true, id: request.id, joined: false };
-    const answer = await Promise.race([engine.submit(request), over]);
-    if (answer !== OVER) return answer;
+    const answer = await unlessOver(() => engine.submit(request), over);
+    if (answer !== null) return answer;
   }
+}
+
+/** @returns null where the term ends before the answer */
+function unlessOver(work: () => Promise<Submitted>, over: AbortSignal): Promise<Submitted | null> {
+  if (over.aborted) return Promise.resolve(null);
+  return new Promise((resolve, reject) => {
+    const end = (): void => resolve(null);
+    over.addEventListener('abort', end, { once: true });
+    const forget = (): void => over.removeEventListener('abort', end);
+    work().finally(forget).then(resolve, reject);
+  });
 }

@@ -20,7 +20,7 @@ export async function whyNoDump(
 ): Promise<string | null> {
   if (stateFile === null || !about.ok) return null;
   const worker = processTable.at(about.value.info.pid);
-  if (typeof worker === 'string' || !/^haproxy/.test(programOf(worker.command))) return null;
+  if (typeof worker === 'string' || !programOf(worker.command).startsWith('haproxy')) return null;
   if (!worker.command.some((word) => word === '-sf' || word === '-st')) return null;
   const reloaded = new Date(wall.getTime() - processTable.ageMs(worker.startTime));
   const since = `HAProxy was reloaded at ${reloaded.toISOString()}`;

@@ -77,27 +77,27 @@ const ABORTS = [
 ];
 
 /** Cancels at its moment. @returns the answer to the cancel */
-type Moment = (cancel: () => Promise<string>) => Promise<string>;
+type CancelMoment = (cancel: () => Promise<string>) => Promise<string>;
 
 /** The moments of a sidecar whose words to HAProxy pass this recorder. */
 function momentsOf(agent: Agent, recorder: Recorder) {
   return {
     reached:
-      (phase: Phase): Moment =>
+      (phase: Phase): CancelMoment =>
       async (cancel) => {
         await agent.reaches(phase);
         return cancel();
       },
     /** No poll ends the phase before the cancel. */
     heldIn:
-      (phase: Phase): Moment =>
+      (phase: Phase): CancelMoment =>
       async (cancel) => {
         await agent.reaches(phase);
         recorder.pause();
         return cancel().finally(() => recorder.resume());
       },
     at:
-      (when: 'before' | 'after', admin: string): Moment =>
+      (when: 'before' | 'after', admin: string): CancelMoment =>
       async (cancel) => {
         let answer = '';
         const isIt = (line: string): boolean => line === `set server app/app1 state ${admin}`;
@@ -122,7 +122,7 @@ async function abortInEachPhase(stage: FaultStage): Promise<FaultSeen> {
     const shown = (await rig.states()) === before ? 'as found' : await rig.admin();
     seen.push(`${where}: ${code}, ${shown}`);
   };
-  const aborted = async (phase: Phase, verb: 'stop' | 'ready', moment: Moment): Promise<void> => {
+  const aborted = async (phase: Phase, verb: 'stop' | 'ready', moment: CancelMoment): Promise<void> => {
     const asked = told(agent.cli(verb, '--no-wait'));
     const answer = await moment(async () => agent.client.cancel((await asked).json.id, patience()));
     const { code } = await agent.ends((await asked).json.id);

@@ -1,7 +1,10 @@
 import type { ReloadedIn, ReloadReport } from './reload-campaign.ts';
 
-/** The poll that sees it, then read and write, and a poll that was under way already; 2 or 3 are usual. */
-const MOST_EXCHANGES = 4;
+/**
+ * The poll that sees it, then read and write, and a poll that was under way already: 2 or 3 are usual. The survey of a new
+ * worker has three exchanges of its own, which may pass in between.
+ */
+const MOST_EXCHANGES = 6;
 
 /**
  * Which promises a reload has broken, in words.

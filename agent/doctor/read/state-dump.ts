@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import type { HaproxyConfig } from '../../config/config.ts';
+import { lineageOf } from '../../haproxy/predecessors.ts';
 import { errnoOf } from '../../system/error.ts';
-import { processTable, programOf } from '../../system/process-table.ts';
+import { processTable } from '../../system/process-table.ts';
 import type { HaproxyExamined } from '../examination.ts';
 
 /** The kernel's clock of processes and the calendar's differ by less, and so does a dump from the reload after it, in milliseconds. */
@@ -19,8 +20,11 @@ export async function whyNoDump(
   wall: Date,
 ): Promise<string | null> {
   if (stateFile === null || !about.ok) return null;
-  const worker = processTable.at(about.value.info.pid);
-  if (typeof worker === 'string' || !programOf(worker.command).startsWith('haproxy')) return null;
+  const { pid, uptimeSeconds } = about.value.info;
+  // Another HAProxy of this machine may have the pid of one that runs elsewhere.
+  if (lineageOf(processTable, { pid, uptimeMs: uptimeSeconds * 1_000 }) === null) return null;
+  const worker = processTable.at(pid);
+  if (typeof worker === 'string') return null;
   if (!worker.command.some((word) => word === '-sf' || word === '-st')) return null;
   const reloaded = new Date(wall.getTime() - processTable.ageMs(worker.startTime));
   const since = `HAProxy was reloaded at ${reloaded.toISOString()}`;

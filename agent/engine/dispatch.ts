@@ -17,6 +17,8 @@ export interface DispatchParts {
   readonly work: RunningEffects;
   readonly post: (event: UnstampedEvent) => void;
   readonly signal: AbortSignal;
+  /** Resolves once a slot that is not needed any more is given back, or two seconds later. */
+  readonly slotGivenBack: () => Promise<void>;
 }
 
 /** What an engine that is to be replaced lets come to its end. */
@@ -68,15 +70,16 @@ export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
 
 /**
  * What has changed anything is on disk before a caller gets the result: a crash must not leave the caller in
- * doubt.
+ * doubt. And the slot is given back: the caller's next command may be for another node of the pool.
  */
 function finish(
   effect: Extract<Effect, { type: 'finish' }>,
-  { ports, requests, file, work }: DispatchParts,
+  { ports, requests, file, work, slotGivenBack }: DispatchParts,
 ): void {
   const { result, refused } = effect;
   logResult(ports.log, result, refused);
-  const kept = refused || result.plan !== undefined ? null : file.keep(result);
+  const isKept = !refused && result.plan === undefined;
+  const kept = isKept ? Promise.all([file.keep(result), slotGivenBack()]).then(() => undefined) : null;
   if (kept !== null) work.add(kept);
   requests.finish(effect, kept);
 }

@@ -5,6 +5,7 @@ import { initial, type State } from '../lifecycle/model/state.ts';
 import { statusOf } from '../lifecycle/report/status.ts';
 import { step } from '../lifecycle/step.ts';
 import { isAskedOften, nextDeadline } from '../lifecycle/timing.ts';
+import type { Clock } from '../system/clock.ts';
 import { createDispatch } from './dispatch.ts';
 import { createForecaster, type Forecaster } from './forecast.ts';
 import { createMailbox } from './mailbox.ts';
@@ -12,6 +13,7 @@ import { createPollers, type Pollers } from './pollers.ts';
 import type { Ports } from './ports.ts';
 import { createRequestTracker, type RequestTracker } from './request-tracker.ts';
 import type { UnstampedEvent } from './run-effect.ts';
+import { untilSlotGivenBack } from './slot-given-back.ts';
 import { createTunedSources, type TunedSources } from './source-tuning.ts';
 import { createStateFile, type StateFile } from './state-file.ts';
 import { createRunningEffects, type RunningEffects } from './running-effects.ts';
@@ -36,8 +38,8 @@ export interface LifecycleRunner {
 export function createLifecycleRunner(policy: Policy, ports: Ports, signal: AbortSignal): LifecycleRunner {
   const { clock, log } = ports;
   let state: State = initial(policy, clock.now());
-  let cancelTimer = (): void => undefined;
-  let happened = (): void => undefined;
+  const waiting = new Set<() => void>();
+  const settled = (): Promise<void> => new Promise((resolve) => waiting.add(resolve));
   const forecaster = createForecaster(policy, ports.sources);
   const status = (): Status => statusNow(policy, ports, state, { forecaster, pollers });
   const requests = createRequestTracker(status);
@@ -46,7 +48,11 @@ export function createLifecycleRunner(policy: Policy, ports: Ports, signal: Abor
   const post = createMailbox(clock, signal, { handle, onEmpty });
   const pollers = createPollers(policy, ports, () => state, post, signal);
   const work = createRunningEffects();
-  const dispatch = createDispatch({ node: policy.node, ports, pollers, requests, file, work, post, signal });
+  const slotGivenBack = (): Promise<void> =>
+    untilSlotGivenBack({ state: () => state, settled }, clock, signal);
+  const parts = { ports, pollers, requests, file, work, post, signal, slotGivenBack };
+  const dispatch = createDispatch({ node: policy.node, ...parts });
+  const timer = createTickTimer(clock, () => post({ type: 'tick' }));
 
   function handle(event: Event): void {
     const before = state;
@@ -65,16 +71,9 @@ export function createLifecycleRunner(policy: Policy, ports: Ports, signal: Abor
     pollers.reschedule();
     tuned.follow(state);
     ports.probing?.prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
-    armTimer();
-    happened();
-  }
-
-  /** One timer, always for the next thing that is due. */
-  function armTimer(): void {
-    cancelTimer();
-    const at = nextDeadline(policy, state, clock.now());
-    const wait = at === null ? null : Math.max(1, at - clock.now());
-    cancelTimer = wait === null ? () => undefined : clock.after(wait, () => post({ type: 'tick' }));
+    timer.set(nextDeadline(policy, state, clock.now()));
+    for (const resolve of waiting) resolve();
+    waiting.clear();
   }
 
   return {
@@ -86,8 +85,23 @@ export function createLifecycleRunner(policy: Policy, ports: Ports, signal: Abor
     post,
     status,
     state: () => state,
-    settled: () => new Promise((resolve) => (happened = resolve)),
-    cancelTimer: () => cancelTimer(),
+    settled,
+    cancelTimer: timer.cancel,
+  };
+}
+
+/** One timer, always for the next thing that is due. */
+function createTickTimer(
+  clock: Clock,
+  tick: () => void,
+): { readonly set: (at: number | null) => void; readonly cancel: () => void } {
+  let cancel = (): void => undefined;
+  return {
+    set(at) {
+      cancel();
+      cancel = at === null ? () => undefined : clock.after(Math.max(1, at - clock.now()), tick);
+    },
+    cancel: () => cancel(),
   };
 }
 

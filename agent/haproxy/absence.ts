@@ -1,9 +1,10 @@
-import { isLastcallError, LastcallError } from '../system/error.ts';
+import { isLastcallError, type LastcallError } from '../system/error.ts';
 import { getWeight, showInfo, showServer, batch } from './command.ts';
 import { parseInfo, sameProcess, type Info } from './replies/show-info.ts';
 import type { LookScope } from '../lifecycle/model/observation.ts';
 import type { ServerName } from './names.ts';
 import type { SendCommand, ServerIds, ServerReader, RowReading } from './server-reader.ts';
+import { reloadError } from './reload.ts';
 import { answersOf } from './reply.ts';
 import { parseStats } from './replies/show-stat.ts';
 
@@ -85,10 +86,7 @@ export function createAbsences(reader: ServerReader): Absences {
 
 function reloaded({ backend, server }: ServerName): LastcallError {
   const target = `${backend}/${server}`;
-  return new LastcallError('balancer-unreachable', `HAProxy was reloaded while it was asked for ${target}`, {
-    target,
-    next: 'ask again',
-  });
+  return reloadError(`HAProxy was reloaded while it was asked for ${target}`, { target });
 }
 
 async function infoOf(ask: SendCommand): Promise<Info> {

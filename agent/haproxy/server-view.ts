@@ -144,19 +144,18 @@ function throttleIn(row: StatRow): Pick<ServerView, 'throttle'> {
  * another program.
  */
 function agentIn(row: StatRow): Pick<ServerView, 'agent'> {
-  const status = printable(row.text('agent_status'));
+  const status = printable(row.checkCode('agent_status'));
   const last = printable(row.text('last_agt'));
   if (status === '') return {};
   return { agent: last === '' ? status : `${status}, “${last}”` };
 }
 
 /**
- * The last health check; `* ` before it means that another one is under way. The application may write `last_chk`.
+ * The last health check. The application may write `last_chk`.
  */
 function checkIn(row: StatRow): Pick<ServerView, 'check' | 'checkFailed'> {
-  const [, check] = /^(?:\* )?(L4OK|L6OK|L7OKC?|PROCOK)$/.exec(row.text('check_status') ?? '') ?? [];
-  if (check !== undefined) return { check };
-  const status = printable(row.text('check_status')).replace(/^\* /, '');
+  const status = printable(row.checkCode('check_status'));
+  if (/^(L4OK|L6OK|L7OKC?|PROCOK)$/.test(status)) return { check: status };
   // These are answers of a check that has not ended yet, or is not made.
   if (status === '' || ['INI', 'UNK'].includes(status)) return {};
   const detail = printable(row.text('last_chk')) || printable(row.text('check_desc'));

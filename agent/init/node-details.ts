@@ -121,16 +121,15 @@ function detailOf(
     endpoint: state.endpoint,
     mode: backend.text('mode') ?? '',
     check: checkOf(row, state.checkPort),
-    agentPort: state.agentPort ?? (row.text('agent_status') ? 0 : null),
+    agentPort: state.agentPort ?? (row.checkCode('agent_status') ? 0 : null),
     admin: readAdmin(state.adminBits).admin,
     isWeightless: adminInRow(row) === 'weightless' && state.initialWeight !== 0,
     isUnresolved: readOver(state.adminBits)?.by === 'resolution',
   };
 }
 
-/** `check_status` (management.txt): `L7OK`, `* L4CON`, `INI` before the first; empty without a check. */
 function checkOf(row: StatRow, port: number | null): Check {
-  const status = (row.text('check_status') ?? '').replace(/^\* /, '');
+  const status = row.checkCode('check_status');
   const isTracked = (row.text('tracked') ?? '') !== '';
   if (status === '' && isTracked) return { kind: 'other', port };
   const isShut = row.text('status')?.startsWith('MAINT') ?? false;

@@ -37,6 +37,8 @@ export interface ErrorDetail {
   elapsedMs?: number;
   /** What to do next, as one imperative sentence without a full stop. */
   next?: string;
+  /** True: the same question, asked again a moment later, is likely to be answered. */
+  transient?: boolean;
   cause?: unknown;
 }
 
@@ -46,6 +48,7 @@ export class LastcallError extends Error {
   readonly target: string | undefined;
   readonly elapsedMs: number | undefined;
   readonly next: string | undefined;
+  readonly transient: boolean;
 
   constructor(code: Code, message: string, detail: ErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
@@ -54,6 +57,7 @@ export class LastcallError extends Error {
     this.target = detail.target;
     this.elapsedMs = detail.elapsedMs;
     this.next = detail.next;
+    this.transient = detail.transient ?? false;
   }
 }
 

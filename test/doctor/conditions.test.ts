@@ -202,7 +202,7 @@ describe('Agent-checks', () => {
   test.each([
     ['L4TOUT', 1],
     ['L4CON', 1],
-    ['* L7TOUT', 1],
+    ['L7TOUT', 1],
     ['L7RSP', 1],
     ['L7OK', 0],
     ['INI', 0],

@@ -1,120 +1,12 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
-import { createEngine } from '../../agent/engine/engine.ts';
 import { createLastRuns } from '../../agent/engine/last-runs.ts';
-import type { PersistedFile } from '../../agent/engine/state-file.ts';
-import type { Journal } from '../../agent/journal/journal.ts';
-import type { Request, Result } from '../../agent/lifecycle/model/api.ts';
-import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
-import { emptyBalancer } from '../support/empty-balancer.ts';
-import { ManualClock } from '../support/manual-clock.ts';
-import { memoryLog } from '../support/memory-log.ts';
-import { POLICY } from '../support/world/scene.ts';
-
-/** A node without users: a drain of it goes through by itself. */
-const policy = {
-  ...POLICY,
-  sources: [],
-  userSources: [],
-  appSources: [],
-  quietMs: 0,
-  sticky: false,
-  hasProbe: false,
-};
-
-interface Write {
-  done(): void;
-  fail(): void;
-}
-
-/** A disk that writes at once, but for files with the result of one operation, which wait for the test. */
-function createDisk() {
-  let file: PersistedFile | null = null;
-  let heldId: string | null = null;
-  const held: Write[] = [];
-  const isHeld = ({ results = [] }: PersistedFile): boolean => results.some(({ id }) => id === heldId);
-  const journal: Journal = {
-    load: () => Promise.resolve(file ? { kind: 'record', record: file } : { kind: 'none' }),
-    save: (record) =>
-      new Promise((resolve, reject) => {
-        const written = record as PersistedFile;
-        const done = (): void => {
-          file = written;
-          resolve();
-        };
-        if (isHeld(written)) held.push({ done, fail: () => reject(new Error('the disk is full')) });
-        else done();
-      }),
-  };
-  return {
-    journal,
-    file: () => file,
-    held,
-    holdEndOf: (id: string) => void (heldId = id),
-    /** What waits gets there, or does not; so does all that comes after it. */
-    goOn(how: keyof Write) {
-      heldId = null;
-      for (const write of held.splice(0)) write[how]();
-    },
-  };
-}
-
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup();
-});
-
-async function start(disk: ReturnType<typeof createDisk>, lastRuns = createLastRuns()) {
-  const clock = new ManualClock();
-  const log = memoryLog();
-  const own = createEngine(policy, {
-    clock,
-    random: () => 0.5,
-    log,
-    balancers: [emptyBalancer()],
-    sources: [],
-    stopper: null,
-    starter: null,
-    rebooter: null,
-    identify: () => null,
-    probing: null,
-    gate: null,
-    lock: null,
-    warners: [],
-    journal: disk.journal,
-    bootId: 'boot',
-    lastRuns,
-  });
-  cleanups.push(async () => {
-    disk.goOn('fail');
-    await own.close();
-  });
-  const told: Result[] = [];
-  own.watch({ status: () => undefined, result: (result) => told.push(result) });
-  await own.start();
-  /** Lets everything happen that happens within a second. */
-  const settle = async (): Promise<void> => {
-    for (let turns = 0; turns < 100; turns += 1) {
-      clock.advance(10);
-      await turn();
-    }
-  };
-  return { engine: own, clock, log, told, settle };
-}
-
-const request = (id: string, terms: Partial<Request> = {}): Request => ({
-  ...OWN_TERMS,
-  id,
-  kind: 'drain',
-  reason: 'why',
-  by: 'test',
-  ...terms,
-});
+import { createDisk, request, startEngine } from '../support/engine-on-disk.ts';
 
 describe('A result is on disk before a caller gets it', () => {
   test('until it is there the operation is running; after a crash before that a caller gets it once, from the next sidecar', async () => {
     const disk = createDisk();
-    const first = await start(disk);
+    const first = await startEngine(disk);
     disk.holdEndOf('d1');
     await first.engine.submit(request('d1'));
     await first.settle();
@@ -126,7 +18,7 @@ describe('A result is on disk before a caller gets it', () => {
     // Killed: what is on disk is the operation, still under way. It goes on, and ends under its own id.
     const unsaved = disk.held.splice(0);
     disk.goOn('done');
-    const second = await start(disk);
+    const second = await startEngine(disk);
     await second.settle();
     expect(second.told).toMatchObject([{ id: 'd1', code: 'done', phase: 'drained' }]);
     expect(second.engine.result('d1')).toMatchObject({ id: 'd1', code: 'done' });
@@ -135,13 +27,13 @@ describe('A result is on disk before a caller gets it', () => {
 
   test('once it is there its caller gets it, and a sidecar after a crash answers with it', async () => {
     const disk = createDisk();
-    const first = await start(disk);
+    const first = await startEngine(disk);
     disk.holdEndOf('d1');
     await first.engine.submit(request('d1'));
     await first.settle();
     // Killed in the moment in which it is durable.
     disk.goOn('done');
-    const second = await start(disk);
+    const second = await startEngine(disk);
     expect(second.engine.result('d1')).toMatchObject({ id: 'd1', ok: true, phase: 'drained' });
     await first.settle();
     expect(first.told).toMatchObject([{ id: 'd1' }]);
@@ -150,7 +42,7 @@ describe('A result is on disk before a caller gets it', () => {
 
   test('a disk that fails delays it by nothing, and one that hangs by ten seconds', async () => {
     const disk = createDisk();
-    const { engine: own, clock, told, settle } = await start(disk);
+    const { engine: own, clock, told, settle } = await startEngine(disk);
     disk.holdEndOf('d1');
     await own.submit(request('d1'));
     await settle();
@@ -173,7 +65,7 @@ describe('A result is on disk before a caller gets it', () => {
 
   test('the last sixteen are kept', async () => {
     const disk = createDisk();
-    const { engine: own, settle } = await start(disk);
+    const { engine: own, settle } = await startEngine(disk);
     for (let count = 0; count < 20; count += 1) {
       void own.submit(request(`a${count}`));
       await settle();
@@ -186,7 +78,7 @@ describe('A result is on disk before a caller gets it', () => {
 
 describe('The end of an operation is one line of the log', () => {
   test('a refusal is a warning with its code and reason, whatever made the request', async () => {
-    const { engine: own, log, settle } = await start(createDisk());
+    const { engine: own, log, settle } = await startEngine(createDisk());
     await own.submit(request('h1', { kind: 'hold' }));
     await settle();
     await own.submit(request('d1'));
@@ -201,7 +93,7 @@ describe('The end of an operation is one line of the log', () => {
 test('A run of the calendar that was noted before a configuration was read again is in the next record', async () => {
   const disk = createDisk();
   const lastRuns = createLastRuns();
-  const first = await start(disk, lastRuns);
+  const first = await startEngine(disk, lastRuns);
   lastRuns.note('0 4 * * *', 1);
   await first.engine.submit(request('d1'));
   await first.settle();
@@ -209,7 +101,7 @@ test('A run of the calendar that was noted before a configuration was read again
   // SIGHUP, before anything of the next run is on disk.
   lastRuns.note('0 4 * * *', 2);
   await first.engine.close();
-  const second = await start(disk, lastRuns);
+  const second = await startEngine(disk, lastRuns);
   await second.settle();
   await second.engine.submit(request('r1', { kind: 'ready' }));
   await second.settle();

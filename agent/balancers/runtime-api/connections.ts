@@ -1,6 +1,7 @@
 import { showInfo, showStreams, batch, toWorker } from '../../haproxy/command.ts';
 import type { ServerName } from '../../haproxy/names.ts';
-import { LastcallError } from '../../system/error.ts';
+import { reloadError } from '../../haproxy/reload.ts';
+import type { LastcallError } from '../../system/error.ts';
 import type { StreamLine } from '../../haproxy/replies/show-sess.ts';
 import type { Holder, Holders, Worker } from '../../lifecycle/model/observation.ts';
 import type { DriverContext, Connections } from './poll.ts';
@@ -73,9 +74,5 @@ export async function eachOnOldWorkers(
 }
 
 function reloaded(target: string): LastcallError {
-  return new LastcallError('balancer-unreachable', `${target}: HAProxy was reloaded while it was asked`, {
-    target,
-    elapsedMs: 0,
-    next: 'ask again',
-  });
+  return reloadError(`${target}: HAProxy was reloaded while it was asked`, { target });
 }

@@ -4,6 +4,7 @@ import { createClient } from '../../haproxy/client.ts';
 import { setState } from '../../haproxy/command.ts';
 import { hasFragileMaster, type Info } from '../../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../../haproxy/names.ts';
+import { againAfterReload } from '../../haproxy/reload.ts';
 import { createServerReader } from '../../haproxy/server-reader.ts';
 import { expectDone } from '../../haproxy/reply.ts';
 import type { Admin, ReadBackView } from '../../lifecycle/model/observation.ts';
@@ -81,18 +82,19 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     seesOldWorkers: access.seesOldWorkers,
     look: (signal, oldWorkers = 'count', scope = 'own') =>
       exclusive(signal, (connections) => pollServers(context, connections, { oldWorkers, scope }, signal)),
-    async survey(signal, scope = 'all', before = {}) {
-      if (scope === 'capacity') {
+    survey: (signal, scope = 'all', before = {}) =>
+      againAfterReload(ports.clock, options.timeoutMs, signal, async () => {
+        if (scope === 'capacity') {
+          const own = await exclusive(signal, (connections) =>
+            pollServers(context, connections, { oldWorkers: 'count', scope: 'capacity' }, signal),
+          );
+          return surveySiblings(context, connectionsOfLists(signal), own);
+        }
         const own = await exclusive(signal, (connections) =>
-          pollServers(context, connections, { oldWorkers: 'count', scope: 'capacity' }, signal),
+          surveyOwn(context, connections, scope, options.readOnly ?? false),
         );
-        return surveySiblings(context, connectionsOfLists(signal), own);
-      }
-      const own = await exclusive(signal, (connections) =>
-        surveyOwn(context, connections, scope, options.readOnly ?? false),
-      );
-      return surveyAround(context, connectionsOfLists(signal), own, { scope, before });
-    },
+        return surveyAround(context, connectionsOfLists(signal), own, { scope, before });
+      }),
     set: async (server, admin, mayReplace, signal) =>
       write(server, { name: nameOf(context, server), admin, mayReplace }, signal),
     putBack: async (server, admin, mayReplace, signal) =>

@@ -1,12 +1,13 @@
 import type { Absences } from '../../haproxy/absence.ts';
 import type { Client } from '../../haproxy/client.ts';
 import type { ServerName } from '../../haproxy/names.ts';
+import { reloadError } from '../../haproxy/reload.ts';
 import type { SendCommand, FullReading, ServerReader } from '../../haproxy/server-reader.ts';
 import { readEach } from '../../haproxy/shared-lines.ts';
 import type { OldProcesses, Workers } from '../../haproxy/workers.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Addresses, Look, LookScope, ServerView, Worker } from '../../lifecycle/model/observation.ts';
-import { isLastcallError, LastcallError } from '../../system/error.ts';
+import { isLastcallError } from '../../system/error.ts';
 import type { OldWorkersMode } from '../balancer.ts';
 import { capacityOf, type OwnRow } from './capacity.ts';
 import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from '../../haproxy/server-view.ts';
@@ -214,9 +215,6 @@ function addCounts(view: ServerView, { connections, queued }: WorkerCounts): Ser
 export function sameWorker(context: DriverContext, before: Worker | null, now: Worker): Worker {
   if (before === null || before === now) return now;
   const { target } = context.client;
-  throw new LastcallError(
-    'balancer-unreachable',
-    `${target}: HAProxy was reloaded while it was asked (pid ${before.pid}, then ${now.pid})`,
-    { target, elapsedMs: 0, next: 'ask again' },
-  );
+  const pids = `pid ${before.pid}, then ${now.pid}`;
+  throw reloadError(`${target}: HAProxy was reloaded while it was asked (${pids})`, { target });
 }

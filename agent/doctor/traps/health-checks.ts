@@ -16,11 +16,10 @@ function seenAt({ checkStatus, tracked, status }: ServerExamined): CheckSeen {
   if (checkStatus === '' && status.startsWith('MAINT'))
     return { asks: 'unseen', why: 'is in MAINT, where it is not checked' };
   if (checkStatus === '') return { asks: 'nothing' };
-  const result = checkStatus.replace(/^\* /, '');
-  if (/^L[46]OK$/.test(result)) return { asks: 'connection' };
-  if (/^(L7|PROC)/.test(result)) return { asks: 'more' };
+  if (/^L[46]OK$/.test(checkStatus)) return { asks: 'connection' };
+  if (/^(L7|PROC)/.test(checkStatus)) return { asks: 'more' };
   // A connection that failed may have been meant for more.
-  return { asks: 'unseen', why: `shows ${result}: what its health check asks is not seen` };
+  return { asks: 'unseen', why: `shows ${checkStatus}: what its health check asks is not seen` };
 }
 
 /** The check of a server that follows another one of this node is that one's. */

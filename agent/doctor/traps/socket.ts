@@ -102,7 +102,7 @@ function deafAgent(examined: Examination): Sighting {
   const ours = examined.config.listen.agentCheck;
   if (ours === null || !examined.sidecar.ok) return CLEAR;
   return eachServer(examined, ({ server }) =>
-    /^(\* )?(L4|L7)(TOUT|CON|RSP)$/.test(server.agentStatus) ? `gets no answer: ${server.agentStatus}` : null,
+    /^(L4|L7)(TOUT|CON|RSP)$/.test(server.agentStatus) ? `gets no answer: ${server.agentStatus}` : null,
   );
 }
 

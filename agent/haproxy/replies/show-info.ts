@@ -1,5 +1,6 @@
 import { LastcallError } from '../../system/error.ts';
 import { parseCount } from './columns.ts';
+import { reloadError } from '../reload.ts';
 import { contextOf, unexpected, type Reply } from '../reply.ts';
 
 /** The worker that answered (`show info`). */
@@ -31,14 +32,10 @@ export function parseInfo(answer: string, reply: Reply): Info {
     throw unexpected(reply, answer);
   }
   if (stopping !== '0') {
-    throw new LastcallError(
-      'balancer-unreachable',
-      `${reply.target}: an old worker (pid ${pid}) answered, which is stopping`,
-      {
-        ...contextOf(reply),
-        next: 'wait for the new worker; if none comes, see why the reload of HAProxy failed',
-      },
-    );
+    throw reloadError(`${reply.target}: an old worker (pid ${pid}) answered, which is stopping`, {
+      ...contextOf(reply),
+      next: 'wait for the new worker; if none comes, see why the reload of HAProxy failed',
+    });
   }
   const connections = parseCount(fields.get('CurrConns'));
   return { pid, version, uptimeSeconds, ...(connections === null ? {} : { connections }) };

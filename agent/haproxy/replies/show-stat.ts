@@ -8,6 +8,11 @@ export interface StatRow {
   text(column: string): string | undefined;
   /** A column that counts; null when it is missing, empty or no whole number: never taken for 0. */
   count(column: string): number | null;
+  /**
+   * The code of a check's last answer (`L7OK`, `INI` before the first); '' without a check. HAProxy writes `* ` before
+   * it while another check is under way (management.txt).
+   */
+  checkCode(column: 'check_status' | 'agent_status'): string;
 }
 
 /** HAProxy's answer where no proxy has the number that was asked for: a reload has moved it, as it may move a server's. */
@@ -50,6 +55,7 @@ export function statRow(columns: Columns, row: readonly string[], reply: Reply):
   return {
     text: (column) => columns.field(row, column),
     count: (column) => parseCount(columns.field(row, column)),
+    checkCode: (column) => (columns.field(row, column) ?? '').replace(/^\* /, ''),
   };
 }
 

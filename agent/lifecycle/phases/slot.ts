@@ -81,6 +81,12 @@ function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot, phas
   );
 }
 
+/** The slot is about to be given back, and the lock has answered so far: another node can have it in a moment. */
+export function isGivingBack(state: State): boolean {
+  const { slot } = state;
+  return slot?.is === 'held' && slot.error === null && !keepsClaim(state);
+}
+
 /** At most one question at a time, none before the claim is on disk. */
 function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
   const { claim, is, asked, view, error } = slot;

@@ -104,6 +104,22 @@ describe('an answer that is not certain', () => {
     }
   });
 
+  test.each(['all', 'capacity'] as const)(
+    'of a worker that is stopping is asked for again by a survey of %s, which no poll repeats',
+    async (scope) => {
+      let spoilt = 3;
+      const fake = keepFake(
+        await between((answer) => {
+          if (spoilt === 0 || !answer.includes('Stopping: 0')) return answer;
+          spoilt -= 1;
+          return answer.replace('Stopping: 0', 'Stopping: 1');
+        }),
+      );
+      expect((await driver(fake.path).survey(never, scope)).servers).toMatchObject([{ name: APP1 }]);
+      expect(spoilt).toBe(0);
+    },
+  );
+
   test('is what stands there, also where HAProxy says done and nothing was done', async () => {
     const fake = keepFake(
       await startFake((line, socket) => {

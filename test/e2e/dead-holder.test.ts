@@ -82,9 +82,9 @@ async function stopBeforeDrain({ all, holders }: OpenPool): Promise<string> {
 const KINDS: readonly LockKind[] = 'missing' in found ? ['file'] : ['file', 'etcd'];
 if ('missing' in found) test('etcd is here', () => skipped(found.missing));
 
-describe.each(KINDS)('A pool of five with %s', (kind) => {
+describe.each(KINDS)('A pool of three with %s', (kind) => {
   test('`restart` on all at once, and a holder that stands still between its slot and its DRAIN: the others go on, and never two are fenced', async () => {
-    const pool = await open(kind, 5);
+    const pool = await open(kind, 3);
     const { all } = pool;
     await all.letUsersIn();
     const sampler = await all.sample();
@@ -98,7 +98,7 @@ describe.each(KINDS)('A pool of five with %s', (kind) => {
     expect(experience).toMatchObject({ failed: 0, lost: 0 });
     expect([sampler.mostFenced(), sampler.longestOver(1) <= 1_000]).toEqual([1, true]);
     const others = outcomes.filter(({ node }) => node !== stopped).map(({ result }) => result.code);
-    expect(others).toEqual(['done', 'done', 'done', 'done']);
+    expect(others).toEqual(['done', 'done']);
     // It waits anew for a slot, or ends by that of its questions that had no answer in time: nothing was changed then.
     expect(outcomes.find(({ node }) => node === stopped)?.result.phase).toBe('serving');
     expect([...(await adminsIn(all)).values()]).toEqual(all.nodes.map(() => 'ready'));

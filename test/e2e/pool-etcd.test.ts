@@ -5,7 +5,7 @@ import { openPool, type Pool, type PoolNode, serverStatuses } from '../support/p
 import { skipped } from '../support/skip.ts';
 import { until } from '../support/until.ts';
 
-/** Five nodes, five sidecars and one etcd: a rolling restart without a conductor, through etcd's faults. */
+/** Nodes with a sidecar each, and one etcd: a rolling restart without a conductor, through etcd's faults. */
 
 jest.setTimeout(150_000);
 
@@ -21,13 +21,23 @@ afterEach(async () => {
   pool = etcd = null;
 });
 
-/** @param isKnown the pool is in use for longer than a lease */
-async function open(slots = 1, isKnown = true): Promise<{ readonly pool: Pool; readonly etcd: Etcd }> {
+interface PoolTerms {
+  readonly size?: number;
+  readonly slots?: number;
+  /** The pool is in use for longer than a lease. */
+  readonly isKnown?: boolean;
+}
+
+/** By default three nodes: one that is out, and two that wait. */
+async function open({ size = 3, slots = 1, isKnown = true }: PoolTerms = {}): Promise<{
+  readonly pool: Pool;
+  readonly etcd: Etcd;
+}> {
   const started = await startEtcd((found as { program: string }).program);
   etcd = started;
   if (isKnown) await started.put('/lastcall/app/epoch', 'of-the-test');
   const lock = { etcd: { endpoints: [started.url], ttl: isKnown ? '5s' : '2m' } };
-  pool = await openPool({ size: 5, pool: { slots }, lock: () => lock });
+  pool = await openPool({ size, pool: { slots }, lock: () => lock });
   return { pool, etcd: started };
 }
 
@@ -41,7 +51,7 @@ async function holderIn(etcd: Etcd, nodes: readonly PoolNode[]): Promise<PoolNod
 
 ('missing' in found ? describe.skip : describe)('A pool with etcd', () => {
   test('`restart` on all at once under users: none fails, none loses a session, and never more than 2 are out', async () => {
-    const { pool } = await open(2);
+    const { pool } = await open({ size: 5, slots: 2 });
     const crowd = pool.users(30);
     await crowd.start();
     const watch = pool.watch();
@@ -114,7 +124,7 @@ async function holderIn(etcd: Etcd, nodes: readonly PoolNode[]): Promise<PoolNod
   });
 
   test('a pool that etcd does not know gives no slot at once, and says why', async () => {
-    const { pool, etcd } = await open(1, false);
+    const { pool, etcd } = await open({ isKnown: false });
     await until('a sidecar has founded it', async () => (await etcd.get('/lastcall/app/')).size === 2);
     const [node] = pool.nodes;
     const words = 'etcd knew nothing of this pool (it is new, or its data was lost)';

@@ -1,5 +1,6 @@
-import { mkdirSync, rmdirSync } from 'node:fs';
-import type { Code } from '../../../agent/system/error.ts';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Code, errnoOf } from '../../../agent/system/error.ts';
 import type { Result } from '../../../agent/lifecycle/model/api.ts';
 import type { Etcd } from '../etcd.ts';
 import { type Agent, patience, type Rig } from '../rig.ts';
@@ -47,6 +48,24 @@ async function refusedWith(node: SoakNode, wanted: Code): Promise<void> {
   if (code !== wanted) throw new Error(`a drain that had to end with ${wanted} ended ${code} in ${phase}`);
 }
 
+/**
+ * Puts a directory that is not empty in the place of the file that a save begins with: no user can remove or replace it as
+ * a file, not even root. A save that is under way (the record without the slot of before) ends first.
+ */
+async function blockPath(path: string): Promise<void> {
+  const prepared = `${path}.prepared`;
+  mkdirSync(join(prepared, 'full'), { recursive: true });
+  await until('no save is under way', () => {
+    try {
+      renameSync(prepared, path);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOTDIR') throw error;
+      return false;
+    }
+  });
+}
+
 /** Periods without a common divisor, so that each meets each; the rare ones first. */
 export const SOAK_FAULTS: readonly SoakFault[] = [
   {
@@ -84,12 +103,12 @@ export const SOAK_FAULTS: readonly SoakFault[] = [
     name: 'the disk takes no state file',
     every: 19,
     async drain(node) {
-      // In the place of the file that a save begins with, for every user, root too.
-      mkdirSync(`${node.state}.tmp`);
+      const fresh = `${node.state}.tmp`;
+      await blockPath(fresh);
       try {
         await refusedWith(node, 'state-write');
       } finally {
-        rmdirSync(`${node.state}.tmp`);
+        rmSync(fresh, { recursive: true });
       }
       return ask(node, 'drain');
     },

@@ -1,6 +1,7 @@
 import type { AgentCheckServer } from './balancers/agent-check/server.ts';
-import { composeEngine, createBalancers, type World } from './compose.ts';
+import { composeEngine, type World } from './compose.ts';
 import type { Config } from './config/config.ts';
+import { createBalancers, driversOf } from './drivers.ts';
 import type { Engine } from './engine/engine.ts';
 import type { DueRuns } from './engine/due-runs.ts';
 import type { LastRuns } from './engine/last-runs.ts';
@@ -62,7 +63,8 @@ export function assemble(config: Config, parts: AssemblyParts, world: World): As
   const { balancers, server, healthServer } = createBalancers(config, { ...world, sockets }, () =>
     engine.status(),
   );
-  const engine: Engine = composeEngine(config, { ...parts, balancers, direct: false }, world);
+  const all = { ...parts, balancers, direct: false };
+  const engine: Engine = composeEngine(config, all, driversOf(config, all, world), world);
   return {
     config,
     engine,

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commonJsName, toCommonJs } from './common-js.mjs';
+import { withoutStubs } from './without-stubs.mjs';
 import { withoutUnused } from './without-unused.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -47,21 +48,20 @@ const twoCommonParts = (small) => ({
 const { version } = readJson(join(ROOT, 'package.json'));
 const { outputFiles, metafile } = await bundle(smallOnes((await bundle([])).metafile));
 const helpers = partsWithoutModule(metafile);
+const needed = withoutStubs(outputFiles.filter(({ text }) => text.trim() !== ''));
 const parts = await Promise.all(
-  outputFiles
-    .filter(({ text }) => text.trim() !== '')
-    .map(async ({ path, text }) => ({
-      name: commonJsName(path.slice(OUT.length + 1)),
-      contents: await toCommonJs(
-        text.replaceAll(NOTHING_IMPORTED, (all, name) => (helpers.has(name) ? '' : all)),
-      ),
-    })),
+  needed.map(async ({ path, text }) => ({
+    name: commonJsName(path.slice(OUT.length + 1)),
+    contents: await toCommonJs(
+      text.replaceAll(NOTHING_IMPORTED, (all, name) => (helpers.has(name) ? '' : all)),
+    ),
+  })),
 );
 install([...parts, { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) }]);
 // What is loaded when, for test/package.test.ts; not shipped.
 const { inputs, outputs } = metafile;
 const files = Object.entries(outputs)
-  .filter(([, { bytes }]) => bytes > 0)
+  .filter(([name]) => needed.some(({ path }) => path === join(ROOT, name)))
   .map(([name, output]) => [commonJsName(name), output]);
 writeFileSync(
   join(ROOT, 'dist', 'bundle.json'),

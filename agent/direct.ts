@@ -1,4 +1,6 @@
-import { composeEngine, createBalancers, type World } from './compose.ts';
+import { composeEngine, createRuntime, type Drivers, onlyBalancers, type World } from './compose.ts';
+import type { Balancer } from './balancers/balancer.ts';
+import type { Config } from './config/config.ts';
 import type { DirectOptions, DirectService } from './cli/ports.ts';
 import { directConfig } from './direct-config.ts';
 import type { Journal } from './journal/journal.ts';
@@ -13,10 +15,19 @@ import { loadHttp } from './system/http.ts';
 export async function createDirect(options: DirectOptions, world: World): Promise<DirectService> {
   const config = directConfig(options);
   if (options.sessions !== null || options.health !== null) await loadHttp();
-  const { balancers } = createBalancers(config, world, () => engine.status());
-  const engine = composeEngine(config, { journal: NO_JOURNAL, balancers, child: null, direct: true }, world);
+  const listed = config.balancers.filter((balancer) => balancer.kind === 'haproxy');
+  const balancers = listed.map((balancer) => createRuntime(balancer, world));
+  const parts = { journal: NO_JOURNAL, child: null, direct: true };
+  const engine = composeEngine(config, parts, await driversFor(config, balancers, world), world);
   await engine.start();
   return engine;
+}
+
+/** Most flags name no more than balancers: the other drivers are a third of what would be loaded. */
+async function driversFor(config: Config, balancers: readonly Balancer[], world: World): Promise<Drivers> {
+  if (config.app.stop === null && config.sessions.length === 0) return onlyBalancers(balancers);
+  const { driversOf } = await import('./drivers.ts');
+  return driversOf(config, { balancers, child: null, direct: true }, world);
 }
 
 /** The promises of the record (I3, I8) are the sidecar's. */

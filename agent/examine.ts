@@ -4,10 +4,11 @@ import { operate } from './engine/operate.ts';
 import type { Balancer } from './balancers/balancer.ts';
 import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
 import type { DoctorRequest, DoctorSetup } from './cli/ports.ts';
-import { composeEngine, targetsOf, type World } from './compose.ts';
+import { composeEngine, type World } from './compose.ts';
 import type { Config, HaproxyConfig } from './config/config.ts';
 import { createClient } from './control/client.ts';
 import { directConfig } from './direct-config.ts';
+import { driversOf, targetsOf } from './drivers.ts';
 import { diagnose } from './doctor/diagnose.ts';
 import type { Diagnosis } from './doctor/diagnosis.ts';
 import type { Examination, HaproxyExamined, Objections, ProbeExamined } from './doctor/examination.ts';
@@ -250,7 +251,8 @@ async function tryDrain(config: Config, canStop: boolean, world: World): Promise
     lock: null,
     drain: { ...drain, gate: null, warn: [] },
   };
-  const engine = composeEngine(alone, { journal: NO_JOURNAL, balancers, child: null, direct: true }, world);
+  const parts = { journal: NO_JOURNAL, balancers, child: null, direct: true };
+  const engine = composeEngine(alone, parts, driversOf(alone, parts, world), world);
   try {
     await engine.start();
     const kind = canStop ? 'stop' : 'drain';

@@ -1,6 +1,6 @@
 import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
 import type { LiveRequest } from './cli/ports.ts';
-import { composeEngine, type World } from './compose.ts';
+import { composeEngine, onlyBalancers, type World } from './compose.ts';
 import type { Config, HaproxyConfig } from './config/config.ts';
 import type { LiveProof } from './doctor/diagnosis.ts';
 import type { Examination } from './doctor/examination.ts';
@@ -96,7 +96,8 @@ function engineOf(config: Config, world: World): Engine {
   const balancers = listed.map((one) =>
     createRuntimeBalancer({ ...one, timeoutMs: 2_000 }, { clock: world.clock }),
   );
-  return composeEngine(alone, { journal: NO_JOURNAL, balancers, child: null, direct: true }, world);
+  const parts = { journal: NO_JOURNAL, child: null, direct: true };
+  return composeEngine(alone, parts, onlyBalancers(balancers), world);
 }
 
 interface Trial {

@@ -116,6 +116,8 @@ describe('A command loads only what it needs', () => {
   test('direct mode: the engine, and neither the configuration nor the log, the metrics or HTTP', async () => {
     const { bytes, modules, packages, natives } = await loadedBy('drain', '--dry-run', ...direct);
     expect(modules).toContain('compose.ts');
+    for (const one of ['drivers.ts', 'fleet/create.ts', 'app/create.ts', 'sessions/create.ts'])
+      expect(modules).not.toContain(one);
     for (const one of ['axios', 'winston', 'zod', 'yaml', 'prom-client']) expect(packages).not.toContain(one);
     for (const one of [
       'https',
@@ -127,11 +129,17 @@ describe('A command loads only what it needs', () => {
       'internal/modules/esm/loader',
     ])
       expect(natives).not.toContain(one);
-    expect(bytes).toBeLessThan(645_000);
+    expect(bytes).toBeLessThan(515_000);
   });
 
   test('direct mode with a URL: axios, and of it only what is asked of it', async () => {
-    const { packages, natives } = await loadedBy('drain', ...direct, '--sessions', 'http://127.0.0.1:1/');
+    const { modules, packages, natives } = await loadedBy(
+      'drain',
+      '--sessions',
+      'http://127.0.0.1:1/',
+      ...direct,
+    );
+    expect(modules).toContain('sessions/create.ts');
     expect(packages).toContain('axios');
     // axios looks for what it could do (bundle.mjs).
     expect(natives).toContain('http');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { readConfig } from '../../agent/config/load.ts';
 import { checkReport, configError } from '../../agent/config/report.ts';
+import { runs } from '../support/long.ts';
 import { makeTempDir } from '../support/tempdir.ts';
 import type { TempDir } from '../support/tempdir.ts';
 import { CONTEXT, MINIMAL, configOf, load } from './support.ts';
@@ -209,14 +210,14 @@ describe('whatever the text, it is either a configuration or has problems at pla
   }
 
   test('from keys and values that belong here', () =>
-    fc.assert(fc.asyncProperty(block, holds), { numRuns: 1_500 }));
+    fc.assert(fc.asyncProperty(block, holds), { numRuns: runs(600) }));
   test('after a legal beginning', () =>
     fc.assert(
       fc.asyncProperty(block, (more) => holds(MINIMAL + more)),
-      { numRuns: 500 },
+      { numRuns: runs(200) },
     ));
   test('from any characters', () =>
-    fc.assert(fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 60 }), holds), { numRuns: 1_500 }));
+    fc.assert(fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 60 }), holds), { numRuns: runs(600) }));
   test('from the sample with a piece taken out or put in', async () => {
     const sample = await readFile(SAMPLE, 'utf8');
     const edit = fc.tuple(fc.nat(sample.length), fc.nat(20), fc.oneof(fc.string({ maxLength: 6 }), scalar));

@@ -18,6 +18,7 @@ import type { CliPorts, Context } from './ports.ts';
 import { runSidecar } from './run.ts';
 import { unlock } from './unlock.ts';
 import { showStatus, type StatusOptions } from './status.ts';
+import { WORD_KINDS, type WordKind } from './word-kinds.ts';
 
 /** The command that parsing found: its name, and its work. */
 export interface ParsedCommand {
@@ -56,7 +57,7 @@ const VERBS: Readonly<Record<string, AddVerb>> = {
   init: addInit,
   doctor: addDoctor,
   completion: addCompletion,
-  'complete-servers': addCompleteServers,
+  'complete-words': addCompleteWords,
 };
 
 /**
@@ -226,16 +227,17 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
 }
 
 /** The command that the scripts of `completion` call: no user types it, so no help shows it. */
-function addCompleteServers(program: Command, onParsed: OnParsed): void {
+function addCompleteWords(program: Command, onParsed: OnParsed): void {
   program
-    .command('complete-servers', { hidden: true })
+    .command('complete-words', { hidden: true })
+    .addArgument(new Argument('<kind>').choices(WORD_KINDS))
     .argument('<line>', 'what has been typed so far')
-    .action((line: string) => {
+    .action((kind: WordKind, line: string) => {
       onParsed({
-        name: 'complete-servers',
+        name: 'complete-words',
         work: async ({ ports }) => {
-          const { completeServers } = await import('./rare-commands.ts');
-          for (const name of await completeServers(line, ports.clock)) ports.stdout.write(`${name}\n`);
+          const { completeWords } = await import('./rare-commands.ts');
+          for (const name of await completeWords(kind, line, ports)) ports.stdout.write(`${name}\n`);
           return 0;
         },
       });

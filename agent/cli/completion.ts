@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander';
+import { WORD_KINDS, type WordKind } from './word-kinds.ts';
 
 /** `lastcall completion SHELL`: a script for the shell, made from the commands and options that the program has. */
 
@@ -12,8 +13,8 @@ interface OptionWords {
   readonly value: {
     readonly name: string;
     readonly isFile: boolean;
-    /** A server of the HAProxy that the line names. */
-    readonly isServer: boolean;
+    /** What the shell has to ask for. */
+    readonly asks: WordKind | null;
     readonly choices: readonly string[];
   } | null;
 }
@@ -25,6 +26,8 @@ interface VerbWords {
   readonly options: readonly OptionWords[];
   /** The arguments that may follow the command. */
   readonly choices: readonly string[];
+  /** What the shell has to ask for to offer its argument. */
+  readonly asks: WordKind | null;
 }
 
 interface ProgramWords {
@@ -33,7 +36,7 @@ interface ProgramWords {
 }
 
 /** The command by which a script asks for them. */
-const COMPLETE_SERVERS = 'complete-servers';
+const COMPLETE = 'complete-words';
 /** Options whose value is a server. */
 const SERVERS = /^--(?:ignore-)?server$/;
 
@@ -65,6 +68,7 @@ function wordsOf(program: Command): ProgramWords {
       text: command.description(),
       options: [...optionsOf(command), ...globals],
       choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+      asks: command.registeredArguments[0]?.name() === 'node' ? ('nodes' as const) : null,
     }));
   return { verbs, globals };
 }
@@ -78,9 +82,8 @@ function optionsOf(command: Command): OptionWords[] {
 
 function optionOf({ short, long, flags, description, required, argChoices }: Option): OptionWords {
   const name = /<([^>]+)>/.exec(flags)?.[1] ?? '';
-  const value = required
-    ? { name, isFile: FILES.test(flags), isServer: SERVERS.test(long ?? ''), choices: argChoices ?? [] }
-    : null;
+  const asks: WordKind | null = SERVERS.test(long ?? '') ? 'servers' : null;
+  const value = required ? { name, isFile: FILES.test(flags), asks, choices: argChoices ?? [] } : null;
   return { flags: [short, long].filter((flag) => flag !== undefined), text: description, value };
 }
 
@@ -96,7 +99,7 @@ function bash(program: ProgramWords): string {
     options.flatMap(({ flags }) => flags).join(' | ');
   const files = valued.filter(({ value }) => value?.isFile === true);
   const chosen = valued.filter(({ value }) => value?.choices.length !== 0);
-  const servers = valued.filter(({ value }) => value?.isServer === true);
+  const servers = valued.filter(({ value }) => typeof value?.asks === 'string');
   const free = valued.filter((option) => ![...files, ...chosen, ...servers].includes(option));
   const flagsOf = (options: readonly OptionWords[]): string =>
     options.flatMap(({ flags }) => flags).join(' ');
@@ -124,11 +127,11 @@ ${chosen.map(({ flags, value }) => `    ${flags.join(' | ')}) words='${value?.ch
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return
       ;;
-    ${pattern(servers)}) words=$("\${COMP_WORDS[0]}" ${COMPLETE_SERVERS} "$COMP_LINE" 2>/dev/null) ;;
+    ${pattern(servers)}) words=${bashAsks('servers')} ;;
     ${pattern(free)}) return ;;
     *)
       case $verb in
-${program.verbs.map(({ name, options, choices }) => `        ${name}) words='${[...choices, flagsOf(options)].join(' ')}' ;;`).join('\n')}
+${program.verbs.map(({ name, options, choices, asks }) => `        ${name}) words='${[...choices, flagsOf(options)].join(' ')}'${asks === null ? '' : `" ${bashAsks(asks)}"`} ;;`).join('\n')}
         *) words='${verbs.join(' ')} ${flagsOf(program.globals)}' ;;
       esac
       ;;
@@ -139,20 +142,29 @@ complete -F _lastcall lastcall
 `;
 }
 
+/** The words of one kind, asked for by the shell that has this line. */
+function bashAsks(kind: WordKind): string {
+  return `$("\${COMP_WORDS[0]}" ${COMPLETE} ${kind} "$COMP_LINE" 2>/dev/null)`;
+}
+
 function zsh({ verbs, globals }: ProgramWords): string {
   const specs = (options: readonly OptionWords[]): string =>
     options.map((one) => `      ${zshSpec(one)}`).join(' \\\n');
-  const cases = verbs.map(({ name, options, choices }) => {
-    const word = choices.length === 0 ? '' : ` \\\n      ${quoted(`1:word:(${choices.join(' ')})`)}`;
+  const cases = verbs.map(({ name, options, choices, asks }) => {
+    const argument =
+      asks === null ? (choices.length === 0 ? null : `(${choices.join(' ')})`) : `_lastcall_${asks}`;
+    const word = argument === null ? '' : ` \\\n      ${quoted(`1:word:${argument}`)}`;
     const rest = name === 'run' ? " \\\n      '*::command:_normal'" : '';
     return `    ${name}) _arguments \\\n${specs(options)}${word}${rest} ;;`;
   });
   return `#compdef lastcall
 # zsh: source <(lastcall completion zsh), or this file as _lastcall in a directory of $fpath
-_lastcall_servers() {
-  local -a found=(\${(f)"$(lastcall ${COMPLETE_SERVERS} "$BUFFER" 2>/dev/null)"})
+${WORD_KINDS.map(
+  (kind) => `_lastcall_${kind}() {
+  local -a found=(\${(f)"$(lastcall ${COMPLETE} ${kind} "$BUFFER" 2>/dev/null)"})
   compadd -a found
-}
+}`,
+).join('\n')}
 _lastcall() {
   local context state state_descr line
   typeset -A opt_args
@@ -180,9 +192,9 @@ function zshSpec({ flags, text, value }: OptionWords): string {
   return `'(${flags.join(' ')})'{${flags.join(',')}}${quoted(`${explained}${values}`)}`;
 }
 
-function zshValues({ isFile, isServer, choices }: NonNullable<OptionWords['value']>): string {
+function zshValues({ isFile, asks, choices }: NonNullable<OptionWords['value']>): string {
   if (isFile) return '_files';
-  if (isServer) return '_lastcall_servers';
+  if (asks !== null) return `_lastcall_${asks}`;
   return choices.length === 0 ? ' ' : `(${choices.join(' ')})`;
 }
 
@@ -193,9 +205,11 @@ function fish({ verbs, globals }: ProgramWords): string {
     '# fish: lastcall completion fish | source',
     'complete -c lastcall -f',
     ...globals.map((option) => `complete -c lastcall ${fishOption(option)}`),
-    ...verbs.flatMap(({ name, text, options, choices }) => [
+    ...verbs.flatMap(({ name, text, options, choices, asks }) => [
       `complete -c lastcall -n 'not __fish_seen_subcommand_from ${names}' -a ${name} -d ${quotedForFish(text)}`,
-      ...choices.map((word) => `complete -c lastcall -n '__fish_seen_subcommand_from ${name}' -a ${word}`),
+      ...[...choices, ...(asks === null ? [] : [quoted(fishAsks(asks))])].map(
+        (word) => `complete -c lastcall -n '__fish_seen_subcommand_from ${name}' -a ${word}`,
+      ),
       ...options
         .filter((option) => !shared.has(option))
         .map(
@@ -208,11 +222,14 @@ function fish({ verbs, globals }: ProgramWords): string {
 
 function fishOption({ flags, text, value }: OptionWords): string {
   const names = flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`));
-  const asked = value?.isServer === true ? `(lastcall ${COMPLETE_SERVERS} (commandline -p) 2>/dev/null)` : '';
-  const words = asked === '' ? (value?.choices.join(' ') ?? '') : asked;
+  const words = value?.asks ? fishAsks(value.asks) : (value?.choices.join(' ') ?? '');
   const choices = words === '' ? '' : ` -a '${words}'`;
   const takes = value === null ? '' : value.isFile ? ' -r -F' : ` -x${choices}`;
   return `${names.join(' ')}${takes} -d ${quotedForFish(text)}`;
+}
+
+function fishAsks(kind: WordKind): string {
+  return `(lastcall ${COMPLETE} ${kind} (commandline -p) 2>/dev/null)`;
 }
 
 function quoted(text: string): string {

@@ -1,5 +1,5 @@
 /** Modules that few commands need, as one part of the bundle: each part is a file of the package, which has at most 40. */
-export { completeServers } from './complete-servers.ts';
+export { completeWords } from './complete-words.ts';
 export { completionFor } from './completion.ts';
 export { doctor } from './doctor.ts';
 export { openDirectStatus } from './direct-status.ts';

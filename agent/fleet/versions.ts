@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, link, lstat, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { randomId } from '../system/random-id.ts';
+import { removeFile } from '../system/remove-file.ts';
 
 /**
  * A text that several processes of one machine replace by comparison: a directory of numbered files, of which the one
@@ -96,13 +97,13 @@ export async function replace(
     // A process that was held up may take the number of a version that was removed since: it is not the highest.
     const [highest = 0, ...lower] = await numbersIn(directory);
     if (highest !== number) {
-      await rm(target, { force: true });
+      await removeFile(target);
       return 'succeeded';
     }
     await removeAll(directory, [...lower.slice(0, MOST_LEFT).map(String), ...(await leftIn(directory, own))]);
     return 'replaced';
   } finally {
-    await rm(own, { force: true });
+    await removeFile(own);
   }
 }
 
@@ -147,11 +148,11 @@ async function modifiedAt(path: string): Promise<number | null> {
 }
 
 /** What may stay, and harms nothing: the files of others where each user may remove its own alone, and what is no file. */
-const STAYS: readonly (string | undefined)[] = ['EPERM', 'EACCES', 'EBUSY', 'ERR_FS_EISDIR'];
+const STAYS: readonly (string | undefined)[] = ['EPERM', 'EACCES', 'EBUSY', 'EISDIR'];
 
 async function removeAll(directory: string, names: readonly string[]): Promise<void> {
   for (const name of names)
-    await rm(join(directory, name), { force: true }).catch((error: unknown) => {
+    await removeFile(join(directory, name)).catch((error: unknown) => {
       if (!STAYS.includes(errnoOf(error))) throw error;
     });
 }

@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { link, lstat, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, lstat, open, readdir, rename, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { makeDirectory, syncDirectory } from '../system/directory.ts';
 import { errnoOf } from '../system/error.ts';
+import { removeFile } from '../system/remove-file.ts';
 import { whyNotTrusted } from '../system/trust.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
@@ -34,8 +35,8 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 
 /** Removes what a save that was cut short has left. */
 export async function removeLeftovers(path: string): Promise<void> {
-  await rm(freshOf(path), { force: true });
-  await rm(linkOf(path), { force: true });
+  await removeFile(freshOf(path));
+  await removeFile(linkOf(path));
 }
 
 /** The kind of file at `path`; `odd` is anything but a regular file (a link could point anywhere). */

@@ -50,7 +50,7 @@ describe('The man page', () => {
         });
     }
     for (const { long } of PROGRAM.options) expect(text).toContain(long);
-    expect(text).not.toContain('complete-servers');
+    expect(text).not.toContain('complete-words');
   });
 
   test('has each exit code and each `code`', () => {

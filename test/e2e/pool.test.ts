@@ -1,6 +1,7 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lastcall } from '../support/cli.ts';
 import { patience } from '../support/rig.ts';
 import { openPool, type Pool, type PoolNode, type PoolOptions, serverStatuses } from '../support/pool.ts';
 import { until } from '../support/until.ts';
@@ -112,8 +113,15 @@ test('`unlock` frees the slot of a node that is no more, and of no other one', a
   await one.ask('drain');
   const alive = await two.agent.cli('unlock', 'app1', '--reason', 'scrapped').outcome;
   expect(alive).toMatchObject({ code: 75, stderr: expect.stringMatching(/app1: its sidecar lives/) });
+  const offered = async (): Promise<string> => {
+    const line = `lastcall unlock --socket ${two.agent.control} `;
+    return (await lastcall(['complete-words', 'nodes', line]).outcome).stdout;
+  };
+  expect(await offered()).toBe('');
   const waits = two.ask('drain', { waitForSlot: '60s' });
   await one.agent.kill();
+  // The sidecar asks the lock at most once a second.
+  await until('the dead holder is offered', async () => (await offered()) === 'app1\n');
   expect((await two.agent.cli('unlock', 'app1').outcome).code).toBe(64);
   const freed = await two.agent.cli('unlock', 'app1', '--reason', 'scrapped').outcome;
   expect([freed.code, JSON.parse(freed.stdout)]).toEqual([

@@ -1,20 +1,23 @@
 import { execFile } from 'node:child_process';
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { completeServers } from '../../agent/cli/complete-servers.ts';
+import { completeWords } from '../../agent/cli/complete-words.ts';
+import type { CliPorts } from '../../agent/cli/ports.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LASTCALL, lastcall } from '../support/cli.ts';
 import { type Haproxy, startHaproxy } from '../support/haproxy.ts';
 import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
-/** The servers that a shell offers behind `--server`, from the HAProxy that the line names. */
+/** What a shell offers that only a live process knows: servers behind `--server`, nodes behind `unlock`. */
 
 const run = promisify(execFile);
+/** What these two kinds ask of the command line's ports. */
+const PORTS = { clock: realClock, env: {}, hostname: () => 'test' } as unknown as CliPorts;
 
 let dir: TempDir;
 let haproxy: Haproxy;
@@ -49,7 +52,7 @@ afterAll(async () => {
 describe('The servers that are offered', () => {
   test('are those of each HAProxy of the line', async () => {
     const names = ['app/app1', 'app/app2', 'img/i1'];
-    const of = (line: string): Promise<readonly string[]> => completeServers(line, realClock);
+    const of = (line: string): Promise<readonly string[]> => completeWords('servers', line, PORTS);
     expect(await of(`lastcall drain --haproxy ${haproxy.socket} --server a`)).toEqual(names);
     expect(
       await of(`lastcall stop --haproxy=unix:${haproxy.socket} --haproxy '${haproxy.socket}' --server `),
@@ -63,7 +66,7 @@ describe('The servers that are offered', () => {
     ['an open quote', `lastcall drain --reason 'dep`],
     ['tls without its files', 'lastcall drain --haproxy tls://127.0.0.1:1 --server '],
   ])('are none, without an error, where the line names %s', async (_what, line) => {
-    expect(await lastcall(['complete-servers', line]).outcome).toMatchObject({
+    expect(await lastcall(['complete-words', 'servers', line]).outcome).toMatchObject({
       code: 0,
       stdout: '',
       stderr: '',
@@ -73,7 +76,7 @@ describe('The servers that are offered', () => {
   test('are none after 300 ms of a HAProxy that does not answer', async () => {
     const began = performance.now();
     expect(
-      await completeServers(`lastcall drain --haproxy ${join(dir.path, 'silent.sock')} `, realClock),
+      await completeWords('servers', `lastcall drain --haproxy ${join(dir.path, 'silent.sock')} `, PORTS),
     ).toEqual([]);
     expect(performance.now() - began).toBeGreaterThan(250);
     expect(performance.now() - began).toBeLessThan(5_000);
@@ -101,6 +104,10 @@ const fish = await run('fish', ['-c', 'true']).then(
   () => true,
   () => false,
 );
+const zsh = await run('zsh', ['-c', 'true']).then(
+  () => true,
+  () => false,
+);
 test('Fish offers them', async () => {
   if (!fish) return skipped('fish is not here');
   const line = `lastcall drain --haproxy ${haproxy.socket} --server app/`;
@@ -111,4 +118,38 @@ test('Fish offers them', async () => {
   ]);
   const names = shown.split('\n').map((offered) => offered.split('\t')[0] ?? '');
   expect(names.toSorted((one, other) => one.localeCompare(other))).toEqual(['', 'app/app1', 'app/app2']);
+});
+
+/** `lastcall` as a program that names the words with which it was called. */
+async function echoed(shell: string, code: (script: string) => readonly string[]): Promise<string> {
+  const there = join(dir.path, 'echo');
+  await mkdir(there, { recursive: true });
+  const script = join(there, `completion.${shell}`);
+  await writeFile(script, (await lastcall(['completion', shell]).outcome).stdout);
+  await writeFile(join(there, 'lastcall'), '#!/bin/sh\necho "$1-$2"\n', { mode: 0o755 });
+  const env = { ...process.env, PATH: `${there}:${process.env['PATH']}` };
+  return (await run(shell, [...code(script)], { env })).stdout;
+}
+
+test('Bash asks for the nodes behind `unlock`', async () => {
+  const code = `source "$0"; COMP_LINE='lastcall unlock '; COMP_WORDS=(lastcall unlock ''); COMP_CWORD=2; _lastcall; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const offered = (await echoed('bash', (script) => ['-c', code, script])).trim().split('\n');
+  expect(offered).toEqual(expect.arrayContaining(['--reason', 'complete-words-nodes']));
+});
+
+test('Fish asks for the nodes behind `unlock`', async () => {
+  if (!fish) return skipped('fish is not here');
+  const code = (script: string): string => `source ${script}; complete -C 'lastcall unlock '`;
+  const shown = await echoed('fish', (script) => ['--no-config', '-c', code(script)]);
+  expect(shown.split('\n')).toContain('complete-words-nodes');
+});
+
+test('Zsh asks for the nodes behind `unlock`', async () => {
+  if (!zsh) return skipped('zsh is not here');
+  // Completion itself needs a terminal; the function that it calls does not.
+  const code = `autoload -Uz compinit && compinit -D -u; source "$0"; compadd() { print -l \${(P)2}; }; BUFFER='lastcall unlock '; _lastcall_nodes`;
+  expect(await echoed('zsh', (script) => ['-f', '-c', code, script])).toBe('complete-words-nodes\n');
+  const { stdout: made } = await lastcall(['completion', 'zsh']).outcome;
+  const [, unlock = ''] = made.split('    unlock) _arguments');
+  expect(unlock.split(';;')[0]).toContain(`'1:word:_lastcall_nodes'`);
 });

@@ -1,8 +1,8 @@
 import { composeEngine, createRuntime, type Drivers, onlyBalancers, type World } from './compose.ts';
-import type { Balancer } from './balancers/balancer.ts';
 import type { Config } from './config/config.ts';
 import type { DirectOptions, DirectService } from './cli/ports.ts';
 import { directConfig } from './direct-config.ts';
+import type { DriverParts } from './drivers.ts';
 import type { Journal } from './journal/journal.ts';
 import { loadHttp } from './system/http.ts';
 
@@ -18,16 +18,19 @@ export async function createDirect(options: DirectOptions, world: World): Promis
   const listed = config.balancers.filter((balancer) => balancer.kind === 'haproxy');
   const balancers = listed.map((balancer) => createRuntime(balancer, world));
   const parts = { journal: NO_JOURNAL, child: null, direct: true };
-  const engine = composeEngine(config, parts, await driversFor(config, balancers, world), world);
+  const drivers = await driversFor(config, { ...parts, balancers }, world);
+  const engine = composeEngine(config, parts, drivers, world);
   await engine.start();
   return engine;
 }
 
-/** Most flags name no more than balancers: the other drivers are a third of what would be loaded. */
-async function driversFor(config: Config, balancers: readonly Balancer[], world: World): Promise<Drivers> {
-  if (config.app.stop === null && config.sessions.length === 0) return onlyBalancers(balancers);
+/** Most command lines name no more than balancers: the other drivers are a fifth of what would be loaded. */
+async function driversFor(config: Config, parts: DriverParts, world: World): Promise<Drivers> {
+  const { app, drain, lock, sessions } = config;
+  const named = [app.stop, app.start, drain.gate, lock, ...sessions, ...drain.warn];
+  if (named.every((one) => one === null)) return onlyBalancers(parts.balancers);
   const { driversOf } = await import('./drivers.ts');
-  return driversOf(config, { balancers, child: null, direct: true }, world);
+  return driversOf(config, parts, world);
 }
 
 /** The promises of the record (I3, I8) are the sidecar's. */

@@ -17,8 +17,8 @@ export interface DispatchParts {
   readonly work: RunningEffects;
   readonly post: (event: UnstampedEvent) => void;
   readonly signal: AbortSignal;
-  /** Resolves once a slot that is not needed any more is given back, or two seconds later. */
-  readonly slotGivenBack: () => Promise<void>;
+  /** Resolves once a slot that is not needed any more is given back, or two seconds later; null = there is none. */
+  readonly slotGivenBack: () => Promise<void> | null;
 }
 
 /** What an engine that is to be replaced lets come to its end. */
@@ -78,8 +78,10 @@ function finish(
 ): void {
   const { result, refused } = effect;
   logResult(ports.log, result, refused);
-  const isKept = !refused && result.plan === undefined;
-  const kept = isKept ? Promise.all([file.keep(result), slotGivenBack()]).then(() => undefined) : null;
+  const waits = [slotGivenBack()];
+  if (!refused && result.plan === undefined) waits.push(file.keep(result));
+  const left = waits.filter((one) => one !== null);
+  const kept = left.length === 0 ? null : Promise.all(left).then(() => undefined);
   if (kept !== null) work.add(kept);
   requests.finish(effect, kept);
 }

@@ -48,7 +48,7 @@ export function createLifecycleRunner(policy: Policy, ports: Ports, signal: Abor
   const post = createMailbox(clock, signal, { handle, onEmpty });
   const pollers = createPollers(policy, ports, () => state, post, signal);
   const work = createRunningEffects();
-  const slotGivenBack = (): Promise<void> =>
+  const slotGivenBack = (): Promise<void> | null =>
     untilSlotGivenBack({ state: () => state, settled }, clock, signal);
   const parts = { ports, pollers, requests, file, work, post, signal, slotGivenBack };
   const dispatch = createDispatch({ node: policy.node, ...parts });

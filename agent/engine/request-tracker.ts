@@ -10,7 +10,7 @@ export interface RequestTracker extends Pick<Service, 'watch'> {
   reply(effect: Extract<Effect, { type: 'reply' }>): void;
   /**
    * Passes a result to the waiting callers and to the watchers.
-   * @param kept resolves once that is allowed: it is on disk, or cannot be
+   * @param kept resolves once that is allowed: it is on disk, or cannot be, and no slot is about to be given back
    */
   finish(effect: Extract<Effect, { type: 'finish' }>, kept: Promise<void> | null): void;
   /** This node has freed the slot of another one: passes that to the watchers. */
@@ -55,12 +55,13 @@ export function createRequestTracker(status: () => Status): RequestTracker {
     reply: ({ id, ticket, joins }) =>
       answer(id, { accepted: true, id: ticket, joined: joins !== null, ...(joins !== null && { joins }) }),
     finish({ result, refused }, kept) {
-      if (refused && waiting.has(result.id)) return answer(result.id, { accepted: false, result });
-      if (kept === null) return tell(result);
+      const isRefusal = (): boolean => refused && waiting.has(result.id);
+      const pass = (): void => (isRefusal() ? answer(result.id, { accepted: false, result }) : tell(result));
+      if (kept === null) return pass();
       untold.add(result.id);
       void kept.then(() => {
         untold.delete(result.id);
-        tell(result);
+        pass();
       });
     },
     slotFreed(freed) {

@@ -4,7 +4,7 @@ import { parseInfo, sameProcess, type Info } from './replies/show-info.ts';
 import type { LookScope } from '../lifecycle/model/observation.ts';
 import type { ServerName } from './names.ts';
 import type { SendCommand, ServerIds, ServerReader, RowReading } from './server-reader.ts';
-import { reloadError } from './reload.ts';
+import { reloadError } from './spoilt-by-reload.ts';
 import { answersOf } from './reply.ts';
 import { parseStats } from './replies/show-stat.ts';
 

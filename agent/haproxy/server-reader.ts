@@ -1,4 +1,5 @@
 import { LastcallError } from '../system/error.ts';
+import { reloadError } from './spoilt-by-reload.ts';
 import type { LookScope } from '../lifecycle/model/observation.ts';
 import {
   showBackend,
@@ -141,12 +142,8 @@ async function locate(ask: SendCommand, name: ServerName): Promise<ServerIds> {
 /** It was found by name, and yet its row is not there: a reload in between, or a `disabled` backend without rows. */
 async function vanished(ask: SendCommand, name: ServerName): Promise<never> {
   const reply = await ask(showInfo());
-  throw new LastcallError(
-    'balancer-unreachable',
-    `${reply.target}: HAProxy shows no statistics of ${name.backend}/${name.server}`,
-    {
-      ...contextOf(reply),
-      next: 'ask again (a reload may be under way); see that the backend is not `disabled`',
-    },
-  );
+  throw reloadError(`${reply.target}: HAProxy shows no statistics of ${name.backend}/${name.server}`, {
+    ...contextOf(reply),
+    next: 'ask again (a reload may be under way); see that the backend is not `disabled`',
+  });
 }

@@ -1,6 +1,7 @@
 import type { HaproxyConfig } from '../../config/config.ts';
 import type { Admin, Look, ReadBackView, ServerView } from '../../lifecycle/model/observation.ts';
 import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
+import { againAfterReload } from '../../haproxy/spoilt-by-reload.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { AgentCheckServer } from './server.ts';
 import type { Balancer, ServerWeight } from '../balancer.ts';
@@ -70,7 +71,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
         return withoutAgents(await reader.survey(signal, scope, before));
       await callers.resolve();
       // Without this look a HAProxy that is gone, or has no such server, would be waited for like one that does not poll.
-      const { servers } = await lookWithAgents(signal);
+      const { servers } = await againAfterReload(clock, signal, () => lookWithAgents(signal));
       throwIfUnasked(servers, reader.name);
       if (servers.every(({ absent }) => absent === undefined))
         await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));

@@ -1,6 +1,6 @@
 import { showInfo, showStreams, batch, toWorker } from '../../haproxy/command.ts';
 import type { ServerName } from '../../haproxy/names.ts';
-import { reloadError } from '../../haproxy/reload.ts';
+import { reloadError } from '../../haproxy/spoilt-by-reload.ts';
 import type { LastcallError } from '../../system/error.ts';
 import type { StreamLine } from '../../haproxy/replies/show-sess.ts';
 import type { Holder, Holders, Worker } from '../../lifecycle/model/observation.ts';

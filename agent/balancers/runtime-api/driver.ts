@@ -4,7 +4,7 @@ import { createClient } from '../../haproxy/client.ts';
 import { setState } from '../../haproxy/command.ts';
 import { hasFragileMaster, type Info } from '../../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../../haproxy/names.ts';
-import { againAfterReload } from '../../haproxy/reload.ts';
+import { againAfterReload } from '../../haproxy/spoilt-by-reload.ts';
 import { createServerReader } from '../../haproxy/server-reader.ts';
 import { expectDone } from '../../haproxy/reply.ts';
 import type { Admin, ReadBackView } from '../../lifecycle/model/observation.ts';
@@ -83,7 +83,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     look: (signal, oldWorkers = 'count', scope = 'own') =>
       exclusive(signal, (connections) => pollServers(context, connections, { oldWorkers, scope }, signal)),
     survey: (signal, scope = 'all', before = {}) =>
-      againAfterReload(ports.clock, options.timeoutMs, signal, async () => {
+      againAfterReload(ports.clock, signal, async () => {
         if (scope === 'capacity') {
           const own = await exclusive(signal, (connections) =>
             pollServers(context, connections, { oldWorkers: 'count', scope: 'capacity' }, signal),

@@ -16,7 +16,8 @@ import { parseServersState } from '../../haproxy/replies/show-servers-state.ts';
 import { parseStats } from '../../haproxy/replies/show-stat.ts';
 import type { OldProcesses } from '../../haproxy/workers.ts';
 import type { Worker } from '../../lifecycle/model/observation.ts';
-import { isLastcallError, LastcallError } from '../../system/error.ts';
+import { reloadError } from '../../haproxy/spoilt-by-reload.ts';
+import { isLastcallError } from '../../system/error.ts';
 import { eachStream } from './streams.ts';
 import type { DeadlineClient } from './deadline-client.ts';
 
@@ -182,8 +183,7 @@ async function countsByStreams(client: DeadlineClient, pid: number, name: Server
 }
 
 function unknownWorker(pid: number, reply: Reply): never {
-  throw new LastcallError(
-    'balancer-unreachable',
+  throw reloadError(
     `${reply.target}: this master has no worker ${pid} that answers on the \`stats socket\``,
     {
       ...contextOf(reply),

@@ -1,7 +1,7 @@
 import type { Absences } from '../../haproxy/absence.ts';
 import type { Client } from '../../haproxy/client.ts';
 import type { ServerName } from '../../haproxy/names.ts';
-import { reloadError } from '../../haproxy/reload.ts';
+import { reloadError } from '../../haproxy/spoilt-by-reload.ts';
 import type { SendCommand, FullReading, ServerReader } from '../../haproxy/server-reader.ts';
 import { readEach } from '../../haproxy/shared-lines.ts';
 import type { OldProcesses, Workers } from '../../haproxy/workers.ts';

@@ -1,6 +1,6 @@
 import { LastcallError } from '../../system/error.ts';
 import { parseCount } from './columns.ts';
-import { reloadError } from '../reload.ts';
+import { reloadError } from '../spoilt-by-reload.ts';
 import { contextOf, unexpected, type Reply } from '../reply.ts';
 
 /** The worker that answered (`show info`). */

@@ -82,9 +82,10 @@ function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot, phas
 }
 
 /** The slot is about to be given back, and the lock has answered so far: another node can have it in a moment. */
-export function isGivingBack(state: State): boolean {
+export function isGivingSlotBack(state: State): boolean {
   const { slot } = state;
-  return slot?.is === 'held' && slot.error === null && !keepsClaim(state);
+  if (slot === null || !slot.wasHeld || slot.is === 'lost') return false;
+  return slot.error === null && !keepsClaim(state);
 }
 
 /** At most one question at a time, none before the claim is on disk. */

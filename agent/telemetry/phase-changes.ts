@@ -4,7 +4,10 @@ import type { Phase, Status, StatusOperation } from '../lifecycle/model/api.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Clock } from '../system/clock.ts';
 
-/** A result is published once it is on disk, or ten seconds later where the disk hangs (engine/state-file.ts). */
+/**
+ * A result is published once it is on disk, or ten seconds later where the disk hangs (engine/state-file.ts); a slot that is
+ * given back takes at most two (engine/slot-given-back.ts).
+ */
 const RESULT_MS = 12_000;
 
 /**

@@ -67,10 +67,35 @@ describe('A caller gets the result of `ready` when another node can have the slo
       expect(own.result(ready)).toBe('running');
       expect(codes()).toEqual([`${drain} done`]);
       if (how === 'given back') giveUp();
-      else clock.advance(2_000);
+      else {
+        // A second has passed in the first settling.
+        clock.advance(500);
+        expect(codes()).toEqual([`${drain} done`]);
+      }
       await settle();
       expect(codes()).toEqual([`${drain} done`, `${ready} done`]);
       expect(holders).toHaveLength(how === 'given back' ? 0 : 1);
     }
+  });
+
+  test('and no later than its engine ends', async () => {
+    const clock = new ManualClock();
+    const { lock } = createSlowLock(clock);
+    const {
+      engine: own,
+      told,
+      settle,
+    } = await startEngine(createDisk(), createLastRuns(), {
+      clock,
+      lock,
+      pool: POOL,
+    });
+    await own.submit(request('d1'));
+    await settle();
+    await own.submit(request('r1', { kind: 'ready' }));
+    await settle();
+    expect(own.result('r1')).toBe('running');
+    await own.close();
+    expect(told).toMatchObject([{ id: 'd1' }, { id: 'r1', code: 'done' }]);
   });
 });

@@ -39,6 +39,8 @@ interface Given extends HaproxyOptions {
   readonly balance?: string;
   /** Its `agent-inter`; default 200ms. */
   readonly interval?: string;
+  /** What the writer reads by. */
+  readonly readBy?: (reader: Balancer) => Balancer;
 }
 
 /** A real HAProxy that polls a real responder, and the driver that writes by it and reads with level operator. */
@@ -48,6 +50,7 @@ export async function stage({
   agent,
   interval = '200ms',
   balance = 'roundrobin',
+  readBy = (reader) => reader,
   ...options
 }: Given = {}): Promise<PolledStage> {
   let polled = 0;
@@ -82,7 +85,7 @@ export async function stage({
       stateFile: null,
       servers: names,
     },
-    { reader, server, clock },
+    { reader: readBy(reader), server, clock },
   );
   return {
     haproxy,

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import type { Balancer } from '../../../agent/balancers/balancer.ts';
 import { POLL_EVERY_MS } from '../../../agent/balancers/agent-check/shared-poll.ts';
+import { reloadError } from '../../../agent/haproxy/spoilt-by-reload.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { betweenPolls } from '../../support/between-polls.ts';
 import { poll } from '../../support/poll.ts';
@@ -37,6 +39,23 @@ describe('A HAProxy written by agent-check and read with level operator', () => 
       expect.objectContaining({ name: 'app/other', of: 'app/app1', by: 'address' }),
     ]);
     await expect(on.balancer.survey(never)).rejects.toMatchObject({ code: 'no-such-server' });
+  });
+
+  test('is asked again by a survey whose looks a reload has spoilt', async () => {
+    let spoilt = 0;
+    const readBy = (reader: Balancer): Balancer => ({
+      ...reader,
+      look: async (...asked) => {
+        if (spoilt === 0) return reader.look(...asked);
+        spoilt -= 1;
+        throw reloadError('an old worker answered, which is stopping');
+      },
+    });
+    const on = await stage({ readBy });
+    await on.balancer.look(never);
+    spoilt = 3;
+    expect((await on.balancer.survey(never)).servers).toMatchObject([{ name: 'app/app1' }]);
+    expect(spoilt).toBe(0);
   });
 
   test('is drained again after a reload also where the first answers are lost', async () => {

@@ -58,3 +58,53 @@ test('As root it finds the unit and the master socket, and after one edit the no
   expect(await stock.lastcall('stop', '--dry-run')).toMatchObject({ code: 0 });
   expect(await stock.lastcall('restart', '--reason', 'first restart')).toMatchObject({ code: 0 });
 });
+
+test('A HAProxy of another machine, by TCP: the node is found by its address, and nothing is written that only this machine could say', async () => {
+  const { box } = stock;
+  await box.write(
+    '/etc/haproxy/far.cfg',
+    `global
+  stats socket ipv4@10.9.0.2:9999 level admin
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 30s
+  timeout server 30s
+frontend web
+  bind 10.9.0.2:80
+  default_backend shop
+backend shop
+  cookie SRV insert indirect nocache
+  option httpchk GET /
+  server n1 10.9.0.1:8080 cookie n1 check
+  server n2 10.9.0.77:8080 cookie n2
+`,
+  );
+  await box.sh(`ip netns add far
+    ip link add near0 type veth peer name far0 netns far
+    ip addr add 10.9.0.1/24 dev near0 && ip link set near0 up
+    ip -n far addr add 10.9.0.2/24 dev far0 && ip -n far link set far0 up && ip -n far link set lo up
+    ip netns exec far haproxy -D -f /etc/haproxy/far.cfg`);
+  const far = ['-c', '/root/far.yaml'] as const;
+  const written = await stock.lastcall('init', '--haproxy', 'tcp://10.9.0.2:9999', ...far);
+  expect(written).toMatchObject({ code: 0 });
+  expect(written.stdout).toMatch(/far\.yaml: written .*\n *tcp:\/\/10\.9\.0\.2:9999: shop\/n1\n/);
+  const text = await box.sh('cat /root/far.yaml');
+  expect(text).toMatch(/^ {2}- haproxy: "?tcp:\/\/10\.9\.0\.2:9999"?$/m);
+  expect(text).toMatch(/- shop\/n1 # 10\.9\.0\.1 port 8080; binds users: cookie/);
+  // Which file and which socket of the other machine they would be, no file here can say.
+  expect(text).not.toMatch(/^ *(master|stateFile):/m);
+  expect(text).toMatch(/^ {2}stop: \{ systemd: tomcat10\.service \}$/m);
+  expect(await stock.lastcall('check', ...far)).toMatchObject({ code: 0 });
+  const { stdout } = await stock.lastcall('doctor', ...far);
+  expect(stdout).toMatch(/tcp:\/\/10\.9\.0\.2:9999/);
+  const plan = await stock.lastcall(
+    'drain',
+    '--dry-run',
+    '--haproxy',
+    'tcp://10.9.0.2:9999',
+    '--server',
+    'shop/n1',
+  );
+  expect(plan).toMatchObject({ code: 0, stdout: expect.stringContaining('would wait up to') });
+});

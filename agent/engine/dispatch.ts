@@ -17,8 +17,8 @@ export interface DispatchParts {
   readonly work: RunningEffects;
   readonly post: (event: UnstampedEvent) => void;
   readonly signal: AbortSignal;
-  /** Resolves once a slot that is not needed any more is given back, or two seconds later; null = there is none. */
-  readonly slotGivenBack: () => Promise<void> | null;
+  /** Resolves once the lock knows what has become of the slot, or two seconds later; null = it does. */
+  readonly lockKnows: () => Promise<void> | null;
 }
 
 /** What an engine that is to be replaced lets come to its end. */
@@ -70,15 +70,15 @@ export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
 
 /**
  * What has changed anything is on disk before a caller gets the result: a crash must not leave the caller in
- * doubt. And the slot is given back: the caller's next command may be for another node of the pool.
+ * doubt. And the lock knows what has become of the slot: the caller's next command may be for another node of the pool.
  */
 function finish(
   effect: Extract<Effect, { type: 'finish' }>,
-  { ports, requests, file, work, slotGivenBack }: DispatchParts,
+  { ports, requests, file, work, lockKnows }: DispatchParts,
 ): void {
   const { result, refused } = effect;
   logResult(ports.log, result, refused);
-  const waits = [slotGivenBack()];
+  const waits = [lockKnows()];
   if (!refused && result.plan === undefined) waits.push(file.keep(result));
   const left = waits.filter((one) => one !== null);
   const kept = left.length === 0 ? null : Promise.all(left).then(() => undefined);

@@ -13,7 +13,7 @@ import { createPollers, type Pollers } from './pollers.ts';
 import type { Ports } from './ports.ts';
 import { createRequestTracker, type RequestTracker } from './request-tracker.ts';
 import type { UnstampedEvent } from './run-effect.ts';
-import { untilSlotGivenBack } from './slot-given-back.ts';
+import { untilLockKnows } from './slot-at-lock.ts';
 import { createTunedSources, type TunedSources } from './source-tuning.ts';
 import { createStateFile, type StateFile } from './state-file.ts';
 import { createRunningEffects, type RunningEffects } from './running-effects.ts';
@@ -48,9 +48,9 @@ export function createLifecycleRunner(policy: Policy, ports: Ports, signal: Abor
   const post = createMailbox(clock, signal, { handle, onEmpty });
   const pollers = createPollers(policy, ports, () => state, post, signal);
   const work = createRunningEffects();
-  const slotGivenBack = (): Promise<void> | null =>
-    untilSlotGivenBack({ state: () => state, settled }, clock, signal);
-  const parts = { ports, pollers, requests, file, work, post, signal, slotGivenBack };
+  const lockKnows = (): Promise<void> | null =>
+    untilLockKnows({ state: () => state, settled }, clock, signal);
+  const parts = { ports, pollers, requests, file, work, post, signal, lockKnows };
   const dispatch = createDispatch({ node: policy.node, ...parts });
   const timer = createTickTimer(clock, () => post({ type: 'tick' }));
 

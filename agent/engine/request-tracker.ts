@@ -10,7 +10,7 @@ export interface RequestTracker extends Pick<Service, 'watch'> {
   reply(effect: Extract<Effect, { type: 'reply' }>): void;
   /**
    * Passes a result to the waiting callers and to the watchers.
-   * @param kept resolves once that is allowed: it is on disk, or cannot be, and no slot is about to be given back
+   * @param kept resolves once that is allowed: it is on disk, or cannot be, and the lock knows what has become of the slot
    */
   finish(effect: Extract<Effect, { type: 'finish' }>, kept: Promise<void> | null): void;
   /** This node has freed the slot of another one: passes that to the watchers. */

@@ -5,8 +5,8 @@ import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Clock } from '../system/clock.ts';
 
 /**
- * A result is published once it is on disk, or ten seconds later where the disk hangs (engine/state-file.ts); a slot that is
- * given back takes at most two (engine/slot-given-back.ts).
+ * A result is published once it is on disk, or ten seconds later where the disk hangs (engine/state-file.ts); the lock gets to
+ * know of the slot within two (engine/slot-at-lock.ts).
  */
 const RESULT_MS = 12_000;
 

@@ -1,7 +1,10 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createFileLock } from '../../agent/fleet/file-lock.ts';
+import { realClock } from '../../agent/system/clock.ts';
 import { lastcall } from '../support/cli.ts';
+import { never } from '../support/outcome.ts';
 import { patience } from '../support/rig.ts';
 import { openPool, type Pool, type PoolNode, type PoolOptions, serverStatuses } from '../support/pool.ts';
 import { until } from '../support/until.ts';
@@ -65,6 +68,9 @@ test('a node that failed and was scrapped keeps the brake on and is named with t
   const [one, two] = nodes as [PoolNode, PoolNode];
   await writeFile(join(dir, 'app2.broken'), '');
   expect((await two.ask('restart')).code).toBe('app-health');
+  // A caller that has the result relies on it: the sidecar may be gone in the next moment.
+  const lock = createFileLock(join(dir, 'pool.lock'), 'app', { clock: realClock });
+  expect((await lock.look(never)).holders).toMatchObject([{ claim: { node: 'app2' }, state: 'failed' }]);
   const waits = one.ask('drain', { waitForSlot: '60s' });
   await two.agent.kill();
   expect((await waits).message).toMatch(

@@ -81,11 +81,14 @@ function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot, phas
   );
 }
 
-/** The slot is about to be given back, and the lock has answered so far: another node can have it in a moment. */
-export function isGivingSlotBack(state: State): boolean {
+/**
+ * The lock, which has answered so far, does not know yet what has become of this node's slot: it is about to be given back, or
+ * to be marked, since the node did not come back.
+ */
+export function isLockBehind(state: State): boolean {
   const { slot } = state;
-  if (slot === null || !slot.wasHeld || slot.is === 'lost') return false;
-  return slot.error === null && !keepsClaim(state);
+  if (slot === null || !slot.wasHeld || slot.is === 'lost' || slot.error !== null) return false;
+  return !keepsClaim(state) || failureMark(state, slot) !== null;
 }
 
 /** At most one question at a time, none before the claim is on disk. */

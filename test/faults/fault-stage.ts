@@ -1,10 +1,11 @@
 import type { RequestListener } from 'node:http';
+import { killCommands } from '../support/cli.ts';
 import { openRig, type Rig, type RigOptions } from '../support/rig.ts';
 import { startStranger, type Stranger } from '../support/stranger.ts';
 import { startStub, type StubServer } from '../support/stub-server.ts';
 import { makeTempDir } from '../support/tempdir.ts';
 
-/** What a fault is made with; all of it is taken away by `close`, whatever became of the fault. */
+/** What a fault is made with; all of it and each command is taken away by `close`, whatever became of the fault. */
 export interface FaultStage {
   /** A real HAProxy with a real legacy application behind it. */
   rig(options?: RigOptions): Promise<Rig>;
@@ -57,6 +58,7 @@ export function openStage(): OpenStage {
           failures.push(error);
         }
       }
+      killCommands();
       if (failures.length > 0) throw new AggregateError(failures, 'something was left behind');
     },
   };

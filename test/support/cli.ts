@@ -32,9 +32,21 @@ export interface Running {
   said(text: string): Promise<void>;
 }
 
+const living = new Set<ChildProcessWithoutNullStreams>();
+
+/**
+ * Ends what `start` has started and still runs. A command whose sidecar is killed waits minutes for another one, and the
+ * test's process as long for its command.
+ */
+export function killCommands(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
+
 /** Starts a program; with a terminal where `script` (util-linux) gives it one. */
 export function start(command: string, args: readonly string[], env: Record<string, string> = {}): Running {
   const child = spawn(command, args, { env: { PATH: process.env['PATH'], ...env } });
+  living.add(child);
+  child.once('close', () => living.delete(child));
   const heard = { stdout: '', stderr: '' };
   const listeners = new Set<() => void>();
   for (const stream of ['stdout', 'stderr'] as const) {

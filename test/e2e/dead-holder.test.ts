@@ -7,23 +7,28 @@ import { type Etcd, findEtcd, startEtcd } from '../support/etcd.ts';
 import { adminsAt } from '../support/fleet/admin-sampler.ts';
 import { type Fleet, FLEET_BACKEND, openFleet, type Sections } from '../support/fleet/fleet.ts';
 import { never } from '../support/outcome.ts';
+import { meet, type Recorder, startRecorder } from '../support/recorder.ts';
 import { patience } from '../support/rig.ts';
+import type { SiteNode } from '../support/site.ts';
 import { skipped } from '../support/skip.ts';
 import { until } from '../support/until.ts';
 
 /** A holder that stands still, or is no more: its slot is freed once its servers are READY, and never before (INVARIANTS.md#i5). */
 
-jest.setTimeout(150_000);
+jest.setTimeout(240_000);
 
 const TTL_S = 5;
 const found = await findEtcd();
 
 let fleet: Fleet | undefined;
 let etcd: Etcd | undefined;
+/** All sidecars of the pool reach HAProxy by this one. */
+let recorder: Recorder | undefined;
 afterEach(async () => {
   await fleet?.close();
+  await recorder?.close();
   await etcd?.close();
-  fleet = etcd = undefined;
+  fleet = etcd = recorder = undefined;
 });
 
 type LockKind = 'file' | 'etcd';
@@ -36,13 +41,18 @@ interface OpenPool {
 
 async function open(kind: LockKind, nodes: number): Promise<OpenPool> {
   const lock = kind === 'etcd' ? await etcdLock() : null;
-  const sections = (_node: unknown, dir: string): Sections => ({
+  const way = (dir: string): string => join(dir, 'runtime.sock');
+  const sections = ({ name }: SiteNode, dir: string): Sections => ({
     pool: { name: 'app', slots: 1 },
     lock: lock ?? { file: join(dir, 'app.lock') },
     audit: join(dir, 'audit.log'),
+    balancers: [{ haproxy: `unix:${way(dir)}`, servers: [`${FLEET_BACKEND}/${name}`] }],
   });
-  const all = await openFleet({ nodes, sections });
+  const all = await openFleet({ nodes, sections, withAgents: false });
   fleet = all;
+  recorder = await startRecorder(all.haproxies[0]?.socket ?? '', way(all.dir));
+  const agents = await Promise.all(all.nodes.map(({ name }) => all.startAgent(name)));
+  await Promise.all(agents.map((agent) => agent.reaches('serving')));
   if (kind === 'etcd') return { all, holders: holdersInEtcd };
   const reader = createFileLock(join(all.dir, 'app.lock'), 'app', { clock: realClock });
   return { all, holders: async () => (await reader.look(never)).holders.map(({ claim }) => claim.node) };
@@ -64,19 +74,18 @@ async function holdersInEtcd(): Promise<readonly string[]> {
 const adminsIn = (all: Fleet): ReturnType<typeof adminsAt> =>
   adminsAt(all.haproxies[0]?.socket ?? '', FLEET_BACKEND);
 
-/** The next holder that is stopped after it has its slot and before its DRAIN; one that was faster goes on. */
-async function stopBeforeDrain({ all, holders }: OpenPool): Promise<string> {
-  const missed = new Set<string>();
-  return until('a holder is stopped before its DRAIN', async () => {
-    const [holder] = await holders();
-    if (holder === undefined || missed.has(holder)) return false;
-    const { pid } = all.agent(holder);
-    process.kill(pid, 'SIGSTOP');
-    if ((await adminsIn(all)).get(holder) === 'ready' && (await holders()).includes(holder)) return holder;
-    process.kill(pid, 'SIGCONT');
-    missed.add(holder);
-    return false;
+const OUT = new RegExp(`set server ${FLEET_BACKEND}/(\\S+) state (?:drain|maint)`);
+
+/** @returns the first node whose sidecar writes its DRAIN: that one is stopped, and HAProxy never gets the line */
+async function stopBeforeDrain(all: Fleet): Promise<string> {
+  if (recorder === undefined) throw new Error('the pool is not open');
+  let stopped: string | undefined;
+  const isOut = (line: string): boolean => (stopped = OUT.exec(line)?.[1]) !== undefined;
+  await meet(recorder, 'before', isOut, async () => {
+    process.kill(all.agent(stopped ?? '').pid, 'SIGSTOP');
+    return 'drop';
   });
+  return stopped ?? '';
 }
 
 const KINDS: readonly LockKind[] = 'missing' in found ? ['file'] : ['file', 'etcd'];
@@ -88,8 +97,11 @@ describe.each(KINDS)('A pool of three with %s', (kind) => {
     const { all } = pool;
     await all.letUsersIn();
     const sampler = await all.sample();
-    const restarting = all.all('restart', '--wait-for-slot', '100s', '--reason', 'patches');
-    const stopped = await stopBeforeDrain(pool);
+    const stopping = stopBeforeDrain(all);
+    const restarting = all.all('restart', '--wait-for-slot', '200s', '--reason', 'patches');
+    const stopped = await stopping;
+    expect(await pool.holders()).toEqual([stopped]);
+    expect([...(await adminsIn(all)).values()]).toEqual(all.nodes.map(() => 'ready'));
     await until('another one is fenced', async () => [...(await adminsIn(all)).values()].includes('maint'));
     process.kill(all.agent(stopped).pid, 'SIGCONT');
     const outcomes = await restarting;

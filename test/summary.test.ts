@@ -55,3 +55,29 @@ test('several runs are summed, and one that did not come to its tests is not hid
   expect(await summaryOf([report(123, 0), 0], [null, 1])).toBe('123 passed, 1 failed\n');
   expect(await summaryOf([null, 1], [versions, 1])).toBe('40 passed, 3 failed\n');
 });
+
+test('each failed test is named at the end, with the first lines of its message', async () => {
+  const lines = Array.from({ length: 40 }, (_none, at) => `line ${at}`).join('\n');
+  const testResults = [
+    {
+      name: '/repo/test/a.test.ts',
+      status: 'failed',
+      message: 'all',
+      assertionResults: [
+        { fullName: 'a good one', status: 'passed', failureMessages: [] },
+        { fullName: 'a bad one', status: 'failed', failureMessages: [`\u001B[31mred\u001B[39m\n${lines}`] },
+      ],
+    },
+    { name: '/repo/test/b.test.ts', status: 'failed', message: 'no such module', assertionResults: [] },
+    { name: '/repo/test/c.test.ts', status: 'passed', message: '', assertionResults: [] },
+  ];
+  const text = await summary(
+    { numPassedTests: 1, numFailedTests: 1, numRuntimeErrorTestSuites: 1, testResults },
+    1,
+  );
+  expect(text).toContain('FAILED: /repo/test/a.test.ts: a bad one\nred\nline 0\n');
+  expect(text).toContain('FAILED: /repo/test/b.test.ts: the suite\nno such module\n');
+  expect(text).not.toMatch(/a good one|c\.test|line 20/);
+  expect(text).not.toContain('\u001B');
+  expect(text.endsWith('\n1 passed, 2 failed\n')).toBe(true);
+});

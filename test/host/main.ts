@@ -10,7 +10,7 @@ import { installPackage } from './package.ts';
 // `npm run test:host`: packs and installs lastcall as a user would, then runs test/host/*.host.ts with it in a real Debian
 // system (box.sh). Where such a system cannot be had that is said loudly; with LASTCALL_CI=1 (.ci/run sets it) it is a
 // failure, too.
-//   node dist/test/host/main.js [--outputFile FILE] [PATTERN ...]     FILE gets the sums, named as in jest's report
+//   node dist/test/host/main.js [--outputFile FILE] [PATTERN ...]     FILE gets the sums and the results, named as in jest's report
 
 const ROOT = packageRoot();
 const JEST =
@@ -49,15 +49,17 @@ function runIn(work: string): void {
     );
     const report = read(boots);
     const failed = (report?.numFailedTests ?? 0) + (report?.numRuntimeErrorTestSuites ?? 0);
-    tell(report?.numPassedTests ?? 0, status === 0 && report !== null ? failed : Math.max(1, failed));
+    const counted = status === 0 && report !== null ? failed : Math.max(1, failed);
+    tell(report?.numPassedTests ?? 0, counted, report?.testResults);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-function tell(passed: number, failed: number): void {
+function tell(passed: number, failed: number, testResults: readonly unknown[] = []): void {
   if (values.outputFile !== undefined) {
-    writeFileSync(values.outputFile, JSON.stringify({ numPassedTests: passed, numFailedTests: failed }));
+    const report = { numPassedTests: passed, numFailedTests: failed, testResults };
+    writeFileSync(values.outputFile, JSON.stringify(report));
   }
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
   process.exitCode = failed === 0 ? 0 : 1;
@@ -67,6 +69,8 @@ interface HostReport {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numRuntimeErrorTestSuites: number;
+  /** As jest writes them, for the summary. */
+  readonly testResults: readonly unknown[];
 }
 
 function read(file: string): HostReport | null {

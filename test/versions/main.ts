@@ -11,7 +11,7 @@ import { type JestReport, sums, table, type Verdict, verdicts } from './verdict.
 
 // `npm run test:versions`: the jobs of jobs.ts on other versions of HAProxy, and the main job on other versions of
 // Node. What cannot be had is reported loudly; with LASTCALL_CI=1 (.ci/run sets it) it is a failure, too.
-//   node dist/test/versions/main.js [--outputFile FILE]     FILE gets the sums, named as in jest's report
+//   node dist/test/versions/main.js [--outputFile FILE]     FILE gets the sums and the results, named as in jest's report
 
 const NODE_WORDS =
   '--import ./test/strict.mjs --experimental-vm-modules --disable-warning=ExperimentalWarning';
@@ -48,6 +48,8 @@ interface Ran {
   readonly verdict: Verdict;
   readonly passed: number;
   readonly failed: number;
+  /** As jest writes them, for the summary. */
+  readonly testResults: JestReport['testResults'];
 }
 
 interface Tried extends Ran {
@@ -69,7 +71,17 @@ function tryOn({ name, bring }: Candidate, run: (found: Found) => Ran): Tried[] 
   } catch (error) {
     if (!(error instanceof Missing)) throw error;
     say(`NOT RUN: ${name}: ${error.message}`);
-    return [{ name, missing: error.message, title: name, verdict: new Map(), passed: 0, failed: 0 }];
+    return [
+      {
+        name,
+        missing: error.message,
+        title: name,
+        verdict: new Map(),
+        passed: 0,
+        failed: 0,
+        testResults: [],
+      },
+    ];
   }
 }
 
@@ -107,7 +119,9 @@ function runJest(node: string, jobs: readonly Job[], env: NodeJS.ProcessEnv, tit
   );
   const report = read(file);
   const verdict = verdicts(report, jobs, ROOT);
-  return { title, verdict, ...sums(report, status, verdict) };
+  const results = report?.testResults ?? [];
+  const testResults = results.map((result) => ({ ...result, name: `${title}: ${result.name}` }));
+  return { title, verdict, testResults, ...sums(report, status, verdict) };
 }
 
 function tell(onHaproxies: readonly Tried[], onNodes: readonly Tried[]): void {
@@ -121,7 +135,9 @@ function tell(onHaproxies: readonly Tried[], onNodes: readonly Tried[]): void {
   const passed = all.reduce((sum, run) => sum + run.passed, 0);
   const failed = all.reduce((sum, run) => sum + run.failed, 0) + (IN_CI ? missing.length : 0);
   if (values.outputFile !== undefined) {
-    writeFileSync(values.outputFile, JSON.stringify({ numPassedTests: passed, numFailedTests: failed }));
+    const testResults = all.flatMap((run) => run.testResults);
+    const report = { numPassedTests: passed, numFailedTests: failed, testResults };
+    writeFileSync(values.outputFile, JSON.stringify(report));
   }
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
   process.exitCode = failed === 0 ? 0 : 1;

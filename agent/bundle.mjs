@@ -10,11 +10,17 @@ import { withoutUnused } from './without-unused.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const OUT = join(ROOT, 'dist', 'bundle');
+const MAIN = 'agent/main.ts';
 /** The module that every command loads: `status` of a sidecar needs no more. */
 const FIRST = 'agent/cli/program.ts';
-/** The module that every other command loads next. */
+/** The module that every command loads next, but those that `cli/plain-line.ts` reads. */
 const SECOND = 'agent/cli/parse.ts';
-/** What later parts share and is smaller than this, in bytes, is in the second part: a file of its own costs more. */
+/** What `check` loads in place of the second part. */
+const WITHOUT_SECOND = ['agent/cli/check.ts', 'agent/config/load.ts'];
+/**
+ * What later parts share and is smaller than this, in bytes, is in the second part, or in the first where it is needed
+ * without the second: a file of its own costs more.
+ */
 const SMALL = 4_000;
 /** The import of a part of which no name is used. */
 const NOTHING_IMPORTED = /import"\.{1,2}\/(?:code\/)?([\w-]+\.mjs)";/g;
@@ -22,23 +28,27 @@ const NOTHING_IMPORTED = /import"\.{1,2}\/(?:code\/)?([\w-]+\.mjs)";/g;
 /**
  * Lets each part that is loaded later import what commands have loaded by then. Without it esbuild writes one more file
  * for each set of parts that share a module: twice as many.
- * @param small modules of agent/: the second part has them and what they import
+ * @param small modules of agent/: the first and the second part have them and what they import
  */
 const twoCommonParts = (small) => ({
   name: 'two-common-parts',
   setup({ onResolve, onLoad }) {
-    const [main, second] = [join(ROOT, 'agent', 'main.ts'), join(ROOT, SECOND)];
-    const later = new Set([main, second]);
-    const importsOf = (path) =>
-      path === main ? [FIRST] : path === second ? [FIRST, ...small] : [FIRST, SECOND];
+    const [main, first, second] = [MAIN, FIRST, SECOND].map((module) => join(ROOT, module));
+    const withImports = new Set([main, first, second]);
+    const importsOf = (path) => {
+      if (path === main) return [FIRST];
+      if (path === first) return small.first;
+      if (path === second) return [FIRST, ...small.second];
+      return WITHOUT_SECOND.some((one) => path === join(ROOT, one)) ? [FIRST] : [FIRST, SECOND];
+    };
     onResolve({ filter: /^\.\.?\// }, ({ kind, path, resolveDir }) => {
       if (kind !== 'dynamic-import') return undefined;
       const file = resolve(resolveDir, path);
-      later.add(file);
+      withImports.add(file);
       return { path: file };
     });
     onLoad({ filter: /\/agent\/.*\.ts$/ }, ({ path }) => {
-      if (!later.has(path)) return undefined;
+      if (!withImports.has(path)) return undefined;
       const more = importsOf(path).map((module) => `import ${JSON.stringify(join(ROOT, module))};`);
       return { contents: [readFileSync(path, 'utf8'), ...more, ''].join('\n'), loader: 'ts' };
     });
@@ -46,7 +56,7 @@ const twoCommonParts = (small) => ({
 });
 
 const { version } = readJson(join(ROOT, 'package.json'));
-const { outputFiles, metafile } = await bundle(smallOnes((await bundle([])).metafile));
+const { outputFiles, metafile } = await bundle(smallOnes((await bundle({ first: [], second: [] })).metafile));
 const helpers = partsWithoutModule(metafile);
 const needed = withoutStubs(outputFiles.filter(({ text }) => text.trim() !== ''));
 const parts = await Promise.all(
@@ -71,7 +81,7 @@ writeFileSync(
 function bundle(small) {
   return build({
     absWorkingDir: ROOT,
-    entryPoints: [{ in: 'agent/main.ts', out: 'lastcall' }],
+    entryPoints: [{ in: MAIN, out: 'lastcall' }],
     outdir: OUT,
     outExtension: { '.js': '.mjs' },
     // Named by their content, and sorted before lastcall.cjs: dpkg puts that one in place when all that it loads is there.
@@ -95,12 +105,21 @@ function bundle(small) {
   });
 }
 
-/** The modules of ours in small files that are there only because several parts share them. */
+/** The modules of ours in small files that are there only because several parts share them, by the part that gets them. */
 function smallOnes({ outputs }) {
-  return Object.values(outputs)
-    .filter(({ bytes, entryPoint }) => entryPoint === undefined && bytes < SMALL)
-    .flatMap(({ inputs }) => Object.keys(inputs))
-    .filter((input) => input.startsWith('agent/'));
+  const needing = Object.values(outputs).filter(({ entryPoint }) =>
+    [MAIN, ...WITHOUT_SECOND].includes(entryPoint),
+  );
+  const early = new Set(needing.flatMap(({ imports }) => imports.map(({ path }) => path)));
+  const small = Object.entries(outputs).filter(
+    ([, { bytes, entryPoint }]) => entryPoint === undefined && bytes < SMALL,
+  );
+  const modulesOf = (isEarly) =>
+    small
+      .filter(([name]) => early.has(name) === isEarly)
+      .flatMap(([, { inputs }]) => Object.keys(inputs))
+      .filter((input) => input.startsWith('agent/'));
+  return { first: modulesOf(true), second: modulesOf(false) };
 }
 
 /** The file names of the parts that hold esbuild's own functions alone: to load one has no effect. */

@@ -241,7 +241,7 @@ describe('the architecture', () => {
       for (const entry of entries) visit(entry);
       return packages.filter((one) => [...seen].some((name) => name.startsWith(one)));
     };
-    expect(loadedFrom('main.ts', 'cli/plain-status.ts')).toEqual([]);
+    expect(loadedFrom('main.ts', 'cli/plain-line.ts')).toEqual([]);
     expect(loadedFrom('cli/parse.ts', 'cli/status.ts', 'cli/operate.ts')).toEqual(['commander']);
   });
 

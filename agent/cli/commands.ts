@@ -1,5 +1,4 @@
 import { Argument, Command, CommanderError } from 'commander';
-import { check } from './check.ts';
 import type { Shell } from './completion.ts';
 import type { DoctorOptions } from './doctor.ts';
 import { examples } from './help.ts';
@@ -175,7 +174,7 @@ function addUnlock(program: Command, onParsed: OnParsed): void {
 
 function addCheck(program: Command, onParsed: OnParsed): void {
   addVerb(program, 'check', 'is the configuration file right? touches nothing else').action(() => {
-    onParsed({ name: 'check', work: async (context) => check(context) });
+    onParsed({ name: 'check', work: async (context) => (await import('./check.ts')).check(context) });
   });
 }
 

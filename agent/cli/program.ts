@@ -1,5 +1,5 @@
 import { EXIT_CODES } from '../system/error.ts';
-import { readPlainStatus } from './plain-status.ts';
+import { readPlainLine } from './plain-line.ts';
 import type { CliPorts, Globals } from './ports.ts';
 import { reportFailure } from './view/error.ts';
 
@@ -18,8 +18,8 @@ export async function runCli(ports: CliPorts): Promise<number> {
       writeHelp(ports);
       return EXIT_CODES.usage;
     }
-    const plain = command === null ? readPlainStatus(words) : null;
-    // Without commander `status` takes two thirds of the time that it adds to that of Node itself.
+    const plain = command === null ? readPlainLine(words) : null;
+    // Without commander `status` and `check` take two thirds of the time that they add to that of Node itself.
     const chosen = plain ?? (await (await import('./parse.ts')).parse(ports, words, command));
     if (chosen === null) return EXIT_CODES.done;
     ({ name, globals } = chosen);

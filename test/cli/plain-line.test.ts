@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parse } from '../../agent/cli/parse.ts';
-import { readPlainStatus } from '../../agent/cli/plain-status.ts';
+import { readPlainLine } from '../../agent/cli/plain-line.ts';
 import type { CliPorts } from '../../agent/cli/ports.ts';
 
 const unused = (): never => {
@@ -26,6 +26,7 @@ const PORTS: CliPorts = {
 
 const WORDS = [
   'status',
+  'check',
   'drain',
   'run',
   '--json',
@@ -47,20 +48,23 @@ const WORDS = [
   '',
 ];
 
-describe('The command line of a plain `status`', () => {
+describe('The command line of a plain `status` or `check`', () => {
   test.each([
     [['status'], {}],
     [['status', '--json'], { json: true }],
     [['--quiet', 'status', '--socket', '/run/a.sock'], { quiet: true, socket: '/run/a.sock' }],
     [['-c', 'status', 'status'], { config: 'status' }],
     [['status', '--config', 'a', '-c', 'b'], { config: 'b' }],
+    [['check', '-c', 'a', '--json'], { config: 'a', json: true }],
   ])('%j is read without commander', (words, globals) => {
-    expect(readPlainStatus(words)?.globals).toEqual(globals);
+    expect(readPlainLine(words)?.globals).toEqual(globals);
   });
 
   test.each([
     [[]],
     [['status', 'status']],
+    [['status', 'check']],
+    [['check', 'a.yaml']],
     [['status', '--watch']],
     [['status', '--pool']],
     [['status', '--haproxy', '/run/a.sock']],
@@ -71,16 +75,16 @@ describe('The command line of a plain `status`', () => {
     [['status', 'constructor']],
     [['drain']],
   ])('%j is left to commander', (words: readonly string[]) => {
-    expect(readPlainStatus(words)).toBeNull();
+    expect(readPlainLine(words)).toBeNull();
   });
 
-  test('is read as commander reads it, whatever the words', async () => {
+  test.each(['status', 'check'])('%s is read as commander reads it, whatever the words', async (verb) => {
     let read = 0;
     const some = fc.array(fc.constantFrom(...WORDS), { maxLength: 3 });
     await fc.assert(
       fc.asyncProperty(some, some, async (before, after) => {
-        const words = [...before, 'status', ...after];
-        const plain = readPlainStatus(words);
+        const words = [...before, verb, ...after];
+        const plain = readPlainLine(words);
         if (plain === null) return;
         read += 1;
         const { name, globals } = plain;

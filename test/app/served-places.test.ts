@@ -28,11 +28,15 @@ for (const place of places) {
   createServer().listen({ host, port: Number(port), ipv6Only: false }, () => (left -= 1) || console.log('on'));
 }`;
 
-/** @param user whose process it is; null = ours */
+/**
+ * Starts a program; resolves once all its processes have written that they listen.
+ * @param user whose process it is; null = ours
+ * @param processes that listen, the program's own among them
+ */
 async function listener(
   places: readonly string[],
   user: number | null = null,
-  script = LISTENS,
+  { script = LISTENS, processes = 1 } = {},
 ): Promise<number> {
   const as = user === null ? [] : ['setpriv', '--reuid', `${user}`, '--regid', `${user}`, '--clear-groups'];
   const [program = '', ...words] = [...as, process.execPath, '-e', script, ...places];
@@ -42,7 +46,9 @@ async function listener(
     process.kill(-(child.pid ?? 0), 'SIGKILL');
     await ended;
   });
-  await once(child.stdout, 'data');
+  let written = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (written += chunk));
+  while (written.split('on\n').length <= processes) await once(child.stdout, 'data');
   return child.pid ?? 0;
 }
 
@@ -70,7 +76,7 @@ describe('Who serves an address', () => {
     ];
     const starts = `${LISTENS}
 require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(LISTENS)}, '127.0.0.1 ${childs}'], { stdio: 'inherit' });`;
-    const pid = await listener([`127.0.0.1 ${own}`], null, starts);
+    const pid = await listener([`127.0.0.1 ${own}`], null, { script: starts, processes: 2 });
     await listener([`127.0.0.1 ${others}`]);
     const at = (port: number): ServedPlace => ({ host: '127.0.0.1', port });
     expect(await asSeenHere(pid, [own, childs, others, none].map(at))).toEqual([

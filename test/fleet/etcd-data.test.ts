@@ -4,6 +4,7 @@ import type { Claim } from '../../agent/lifecycle/model/pool.ts';
 import { claimOf } from '../support/claim.ts';
 import { startEtcd } from '../support/etcd.ts';
 import { never, refusalOf } from '../support/outcome.ts';
+import { createPausableClock } from '../support/pausable-clock.ts';
 import { until } from '../support/until.ts';
 import { claim, etcd, found, log, nodesOf, open, queueOf, use, useEtcd } from '../support/etcd-lock.ts';
 
@@ -39,12 +40,16 @@ import { claim, etcd, found, log, nodesOf, open, queueOf, use, useEtcd } from '.
   });
 
   test('that lost its data gets no more slots again than are allowed by now', async () => {
-    const locks = [open(), open()];
+    const clock = createPausableClock();
+    const locks = [open('app', { clock }), open('app', { clock })];
     const claims = [claim('app1', { slots: 2 }), claim('app2', { slots: 2 })];
     for (const [place, lock] of locks.entries()) await lock.take(claims[place] as Claim, never);
+    // They put their slots again by themselves, and must not before the claim that allows one alone.
+    clock.pause();
     await etcd.kill();
     await etcd.start({ empty: true });
     await open().take(claim('app3', { slots: 1 }), never);
+    clock.resume();
     await until('one has its slot again', async () => {
       const views = [await (locks[0] as FleetLock).look(never), await (locks[1] as FleetLock).look(never)];
       return views.every((view) => view.holders.length === 1);

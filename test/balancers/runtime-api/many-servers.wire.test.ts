@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
-import { realClock } from '../../../agent/system/clock.ts';
+import { realClock, type Clock } from '../../../agent/system/clock.ts';
 import { answerOn, type FakeHaproxy, startFake } from '../../support/fake-haproxy.ts';
 import { ask, type Haproxy, startHaproxy } from '../../support/haproxy.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { never } from '../../support/outcome.ts';
 import { DEFAULTS } from '../../support/runtime-driver.ts';
 
@@ -17,27 +18,30 @@ afterEach(async () => {
   await haproxy?.stop();
 });
 
-/** @param slowMs before each answer */
-async function open(slowMs = 0): Promise<FakeHaproxy> {
+/** @param beforeAnswer called for each line */
+async function open(beforeAnswer = (): void => undefined): Promise<FakeHaproxy> {
   const backends = names.map(
     (name) => `backend ${name}\n  server app1 127.0.0.1:1\n  server app2 127.0.0.1:1\n`,
   );
   haproxy = await startHaproxy(`${DEFAULTS}${backends.join('')}`);
   const { socket } = haproxy;
   relay = await startFake((line, connection) => {
-    setTimeout(() => void ask(socket, line).then((answer) => answerOn(connection, answer)), slowMs);
+    void ask(socket, line).then((answer) => {
+      beforeAnswer();
+      answerOn(connection, answer);
+    });
   });
   return relay;
 }
 
-const driver = (address: string, timeoutMs: number, of: readonly string[]) =>
-  createRuntimeBalancer({ address, servers: of, timeoutMs }, { clock: realClock });
+const driver = (address: string, of: readonly string[], clock: Clock) =>
+  createRuntimeBalancer({ address, servers: of, timeoutMs: 5_000 }, { clock });
 
 const servers = names.map((name) => `${name}/app1`);
 
 test('300 servers of one node cost a look some lines, and a survey some more', async () => {
   const { path, lines } = await open();
-  const balancer = driver(path, 5_000, servers);
+  const balancer = driver(path, servers, realClock);
   const { servers: views, worker } = await balancer.look(never);
   expect(views.map(({ name }) => name)).toEqual(servers);
   expect(worker?.pid).toBe(await haproxy?.workerPid());
@@ -52,10 +56,12 @@ test('300 servers of one node cost a look some lines, and a survey some more', a
 });
 
 test('servers that are set at one time wait for each other, and for no deadline as long as HAProxy answers', async () => {
-  const { path } = await open(10);
-  const balancer = driver(path, 600, servers.slice(0, 30));
+  const clock = new ManualClock();
+  const { path, lines } = await open(() => clock.advance(500));
+  const balancer = driver(path, servers.slice(0, 30), clock);
   const views = await Promise.all(
     servers.slice(0, 30).map((server) => balancer.set(server, 'drain', ['ready'], never)),
   );
   expect(views.map(({ admin }) => admin)).toEqual(views.map(() => 'drain'));
+  expect(lines.length).toBeGreaterThanOrEqual(30);
 });

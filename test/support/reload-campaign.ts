@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Phase, Result } from '../../agent/lifecycle/model/api.ts';
 import { type CrowdedSite, openCrowdedSite, SERVER, type Suffered } from './crowded-site.ts';
 import { meet, type Exchange } from './recorder.ts';
@@ -96,15 +97,17 @@ async function outAndBack(
   if (phase === 'serving') await reload();
   const moment = inPhase(place, phase, reload);
   const stopping = await told(agent.cli('stop', '--no-wait', '--timeout', '30s'));
-  if (MOMENT_IN_STOP.includes(phase)) await moment;
-  results.push(await agent.ends(stopping.json.id));
+  const stopped = agent.ends(stopping.json.id);
+  if (MOMENT_IN_STOP.includes(phase)) await momentOf(phase, moment, stopped);
+  results.push(await stopped);
   if (phase === 'stopped') {
     await reload();
     await until('it is out again', async () => (await site.statuses()).get('app1') === 'MAINT');
   }
   const returning = await told(agent.cli('ready', '--no-wait', '--timeout', '30s'));
-  if (phase === 'warming' || phase === 'returning') await moment;
-  results.push(await agent.ends(returning.json.id));
+  const returned = agent.ends(returning.json.id);
+  if (phase === 'warming' || phase === 'returning') await momentOf(phase, moment, returned);
+  results.push(await returned);
   const terms = (await node.terms()).slice(termsBefore);
   return {
     results,
@@ -113,6 +116,18 @@ async function outAndBack(
     leaked: made === null ? null : (terms[0]?.made ?? 0) - made,
     isLate,
   };
+}
+
+/** How long a moment that was met may last, at a slow machine, after the operation has ended. */
+const PATIENCE_MS = 20_000;
+
+/** @throws Error with the operation's result, where it has ended without that moment */
+async function momentOf(phase: ReloadedIn, moment: Promise<void>, ended: Promise<Result>): Promise<void> {
+  const missed = ended.then(async (result) => {
+    await sleep(PATIENCE_MS, undefined, { ref: false });
+    throw new Error(`no "${phase}" has come, or its reload has no end: ${JSON.stringify(result)}`);
+  });
+  await Promise.race([moment, missed]);
 }
 
 /** Out of rotation, and the application still takes users. */

@@ -6,7 +6,10 @@ export interface Clock {
   now(): number;
   /** Calendar time, for people and logs only; no deadline is built on it. */
   wall(): Date;
-  /** Runs `run` once after `ms` milliseconds; the answer cancels it. */
+  /**
+   * Runs `run` once after `ms` milliseconds; the answer cancels it. What has arrived by then is read first: a process that stood
+   * still is not to take its own silence for that of its peer.
+   */
   after(ms: number, run: () => void): () => void;
 }
 
@@ -15,8 +18,13 @@ export const realClock: Clock = {
   now: () => Number(process.hrtime.bigint() / 1000n) / 1000,
   wall: () => new Date(),
   after(ms, run) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
+    let next: NodeJS.Immediate | undefined;
+    // Node runs timers before it reads, and immediates after it (nodejs.org, "The Node.js Event Loop").
+    const timer = setTimeout(() => (next = setImmediate(run)), ms);
+    return () => {
+      clearTimeout(timer);
+      clearImmediate(next);
+    };
   },
 };
 

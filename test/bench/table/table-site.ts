@@ -15,8 +15,8 @@ import { until } from '../../support/until.ts';
 export const ENTRIES = 1_000_000;
 /** Of them the node's. */
 const OWN = 1_000;
-/** The node's users leave so long after the drain began. */
-const OWN_LIFE_MS = 5_000;
+/** The node's users leave so long after they have come: the drain has begun by then. */
+const OWN_LIFE_MS = 10_000;
 /**
  * What the others' entries are given before each run, which has to be over by then. A table is believed once HAProxy is older than
  * its longest entry: so long is waited first.
@@ -27,6 +27,8 @@ const DRAIN_TIMEOUT = '90s';
 /** One scan, on a machine that is busy with other work. */
 const SCAN_TIMEOUT = '45s';
 export const REQUESTS_PER_SECOND = 400;
+/** Traffic flows where no request of half a second took so long. */
+const [WATCHED_MS, CALM_MS] = [500, 100];
 const KEY_LENGTH = 32;
 /** Of the table itself; the entries get shorter lives of their own. */
 const EXPIRE_MS = 30 * 60_000;
@@ -38,7 +40,7 @@ export interface TableSite {
   readonly users: ChildProgram<UsersCommand, UsersReport>;
   /** Puts the others' entries into the empty table. */
   fill(): Promise<void>;
-  /** Gives those their whole life again, and lets the node have users, for OWN_LIFE_MS. */
+  /** Gives those their whole life again, and lets the node have users, for OWN_LIFE_MS. Resolves once traffic flows as before. */
   renew(): Promise<void>;
   /** Resolves once HAProxy is as old as the entries can be. */
   untilBelieved(signal: AbortSignal): Promise<void>;
@@ -73,11 +75,23 @@ export async function openTableSite(node: SiteNode, signal: AbortSignal): Promis
     const options = { sections, timeout: DRAIN_TIMEOUT };
     const sidecar = await startSidecar({ dir: haproxy.dir, haproxy }, node, signal, options);
     closers.push(() => sidecar.kill());
-    return { haproxy, agent: agentOf(sidecar), users, ...tableOf(haproxy, peer, node.name), close };
+    const { renew, ...table } = tableOf(haproxy, peer, node.name);
+    const calm = (): Promise<void> => untilCalm(users, signal);
+    return { haproxy, agent: agentOf(sidecar), users, ...table, renew: () => renew().then(calm), close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** HAProxy has the million entries a second or two before it is done with them, and its users wait meanwhile. */
+async function untilCalm(users: TableSite['users'], signal: AbortSignal): Promise<void> {
+  await users.ask({ report: true });
+  await until('no user waits for the entries any more', async () => {
+    await sleep(WATCHED_MS, undefined, { signal });
+    const { ms } = await users.ask({ report: true });
+    return ms.length > 0 && Math.max(...ms) < CALM_MS;
+  });
 }
 
 type Table = Pick<TableSite, 'fill' | 'renew' | 'untilBelieved' | 'requireFull'>;

@@ -169,6 +169,10 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       expect(await others()).toBe(1);
       await haproxy.command('set server app/app2 state drain');
       expect(await others()).toBe(0);
+      // A survey takes the place of the last look, and shows as much.
+      const { capacity } = await balancer.look(never, 'count', 'capacity');
+      for (const scope of ['all', 'reload', 'relatives'] as const)
+        expect(await balancer.survey(never, scope)).toMatchObject({ capacity });
       const { siblings, servers } = await balancer.survey(never, 'capacity');
       expect(servers).toMatchObject([{ name: SERVER, admin: 'drain' }]);
       // It has our address: it is this application too.

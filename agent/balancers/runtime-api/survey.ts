@@ -10,6 +10,7 @@ import type { Addresses, ServerView, Worker } from '../../lifecycle/model/observ
 import type { ServerSurvey, Survey, SurveyScope } from '../../lifecycle/model/survey.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
 import { ownAddresses } from '../../system/own-addresses.ts';
+import { capacityOf, type OwnRow } from './capacity.ts';
 import { HASHED, findStickTables, stickyReason, type SocketLevel, type StickTables } from './survey-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type NeighbourServers } from './related-servers.ts';
 import {
@@ -89,13 +90,14 @@ export async function surveyAround(
   }
   const asked = await tables.done;
   const { add, ...known } = own.past;
+  const rows = rowsOf(context, own);
   return {
     worker: own.worker,
     ...known,
     servers: own.servers.map(({ view }) => add(view)),
-    addresses: addressesOf(
-      thereOf(own).map(({ view, reading }) => ({ server: view.name, row: reading.row })),
-    ),
+    addresses: addressesOf(rows),
+    // It takes the place of the last poll, which had them: without them the guard would wait for the next one.
+    capacity: capacityOf(rows),
     facts,
     relatives: around.kinship.relatives,
     foreignTables: asked?.foreign ?? [],
@@ -110,6 +112,14 @@ function thereOf({
   servers,
 }: OwnReadings): readonly { readonly view: ServerView; readonly reading: FullReading }[] {
   return servers.flatMap(({ view, reading }) => (reading === null ? [] : [{ view, reading }]));
+}
+
+function rowsOf(context: DriverContext, own: OwnReadings): readonly (OwnRow & { readonly server: string })[] {
+  const there = new Map(thereOf(own).map(({ view, reading }) => [view.name, reading]));
+  return [...context.names].flatMap(([server, name]) => {
+    const reading = there.get(server);
+    return reading === undefined ? [] : [{ server, name, row: reading.row, backend: reading.backend }];
+  });
 }
 
 const UNKNOWN: NeighbourServers = { role: null, usableOthers: null, standbys: [], missing: [] };

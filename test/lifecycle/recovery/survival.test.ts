@@ -226,10 +226,11 @@ describe('After kill -9', () => {
   test('a stop that may never have been issued cuts no user who has come in by a reload', () => {
     const it = scene({ stopIsIdempotent: false });
     it.ask('stop');
-    while (JSON.parse(it.disk.content ?? '{}').stopIssued !== true) it.time.advance(1);
+    it.until('the intent is on disk', () => JSON.parse(it.disk.content ?? '{}').stopIssued === true);
     it.sidecar.crash();
     it.sidecar.boot();
-    it.reach('stopping');
+    // It lasts for less than a millisecond.
+    it.until('it goes on with the stop', () => it.sidecar.state.phase === 'stopping');
     it.lb.reload(false);
     it.site.visit();
     it.time.advance(1_000);

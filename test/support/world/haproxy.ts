@@ -218,7 +218,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       ...(scope === 'capacity' && { capacity: servers.filter(({ absent }) => !absent).map(capacityOf) }),
     }),
     survey: (scope, before = {}) => ({
-      ...self.look(scope === 'capacity' ? scope : 'own'),
+      ...self.look('capacity'),
       ...(scope === 'capacity' && { siblings: self.siblings ?? servers.flatMap(beside) }),
       facts: servers.map(({ name: server, admin, over, absent, up }) => ({
         name: server,
